@@ -1,0 +1,10 @@
+"""The app that keeps the media: spaces, posts, assets, blobs and their bytes."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class MediaAssetsConfig(AppConfig):
+    name = "media_assets"
+    verbose_name = "Media"

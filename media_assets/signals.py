@@ -1,0 +1,17 @@
+"""How the floors above hear of us: the only two things they are told.
+
+Both are sent inside the transaction that does the thing, so that what a receiver writes commits with it
+or not at all. A receiver that raises undoes the whole.
+"""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+# An asset is here and wants work: asset, requested_by, key_label, session, priority.
+# Sent when its row is made, with or without its bytes, and when its uploader repeats the upload with
+# new wishes.
+asset_received = Signal()
+
+# An asset goes to the trash or is purged: assets (ids). Its jobs are to be cancelled.
+asset_deleting = Signal()

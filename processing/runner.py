@@ -1,0 +1,303 @@
+"""Run one claimed job: each step not done yet, in order, and then the end.
+
+A step's effects and the mark that it is done commit together. A step that fails for good does not stop
+those that do not need it; the job then ends as failed, with the first failure as its error.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from datetime import timedelta
+from typing import Any
+
+from django.db import DatabaseError
+from django.db.models import F
+from django.utils import timezone
+
+from media_assets import analysis_log, log_context
+from media_assets.models import MediaAsset, Status
+from processing import leases, pipelines, queue
+from processing.context import StepContext, Workplace
+from processing.errors import InputFault, TryLater
+from processing.leases import Claim, LeaseLost
+from processing.models import DONE, Job, JobKind, JobStatus, JobStep, StepState
+from processing.steps import base
+from processing.steps.base import Completed, Outcome, Skipped
+
+logger = logging.getLogger(__name__)
+
+BACKOFF_S = (2.0, 10.0, 60.0, 300.0, 900.0)
+NEEDS_FAILED = "NEEDS_FAILED"
+
+
+def run(claim: Claim) -> None:
+    """Run a job that this process has just claimed. Never raises for the job's own sake."""
+    leases.keeper.hold(claim)
+    try:
+        with log_context.bind(job_id=str(claim.job_id)):
+            _run(claim)
+    except LeaseLost:
+        logger.info("Job %s is not ours any more; nothing was written.", claim.job_id)
+    except DatabaseError:
+        # The lease runs out and another worker goes on where this one stopped.
+        logger.exception("The database was away while job %s ran.", claim.job_id)
+    finally:
+        leases.keeper.release(claim)
+
+
+def _run(claim: Claim) -> None:
+    job = _start(claim)
+    workplace = Workplace(job)
+    shared: dict[str, Any] = {}
+    try:
+        while (step := _next_step(job)) is not None:
+            unmet = _failed_need(job, step)
+            if unmet:
+                _skip_for_need(claim, step, unmet)
+                continue
+            context = StepContext(
+                claim=claim, job=job, step=step, workplace=workplace, shared=shared
+            )
+            if not _run_step(context):
+                return  # it waits, or it ended
+        _finish(claim)
+    finally:
+        workplace.remove()
+
+
+def _start(claim: Claim) -> Job:
+    """Mark the run's beginning: the asset is started, the log says so."""
+    with leases.fenced(claim) as job:
+        if job.asset_id and job.kind == JobKind.ANALYSIS:
+            MediaAsset.objects.filter(pk=job.asset_id).update(
+                status=Status.STARTED,
+                updated_at=timezone.now(),
+                analysis_log=analysis_log.appended(
+                    analysis_log.entry(
+                        "ai_analysis_started",
+                        status=Status.STARTED,
+                        job=job.pk,
+                        attempt=job.attempts + 1,
+                        queued_ms=_milliseconds_since(job.created_at),
+                    )
+                ),
+            )
+    return job
+
+
+def _milliseconds_since(moment: Any) -> int:
+    return round((timezone.now() - moment).total_seconds() * 1000)
+
+
+def _next_step(job: Job) -> JobStep | None:
+    return (
+        JobStep.objects.filter(job=job, state__in=(StepState.PENDING, StepState.PROCESSING))
+        .order_by("position")
+        .first()
+    )
+
+
+def _failed_need(job: Job, step: JobStep) -> str:
+    """The name of a step that this one needs and that did not get done."""
+    needs = base.get(step.name).needs
+    failed = job.steps.filter(name__in=needs).exclude(state__in=DONE).values_list("name", flat=True)
+    refused = job.steps.filter(name__in=needs, state=StepState.SKIPPED, error_code=NEEDS_FAILED)
+    return next(iter(failed), "") or next(iter(refused.values_list("name", flat=True)), "")
+
+
+def _skip_for_need(claim: Claim, step: JobStep, unmet: str) -> None:
+    with leases.fenced(claim):
+        JobStep.objects.filter(pk=step.pk).update(
+            state=StepState.SKIPPED,
+            reason=f"The step {unmet} did not succeed.",
+            error_code=NEEDS_FAILED,
+            completed_at=timezone.now(),
+        )
+
+
+def _run_step(context: StepContext) -> bool:
+    """Run one step; False where the job does not go on now."""
+    started = time.monotonic()
+    JobStep.objects.filter(pk=context.step.pk).update(
+        state=StepState.PROCESSING, attempts=F("attempts") + 1, started_at=timezone.now()
+    )
+    context.check()
+    try:
+        outcome = base.get(context.step.name).run(context)
+        _complete(context, outcome, started)
+    except (LeaseLost, DatabaseError):
+        raise
+    except InputFault as fault:
+        _fail_step(context, fault.job_code, fault.message, started)
+    except TryLater as wait:
+        return _wait(context, wait)
+    except Exception as error:
+        # The boundary of foreign code: whatever a step let escape is a broken run.
+        logger.exception("Step %s of job %s broke.", context.step.name, context.job.pk)
+        broken = TryLater(
+            "INTERNAL_ERROR", f"The step {context.step.name} broke: {type(error).__name__}."
+        )
+        return _wait(context, broken)
+    return True
+
+
+def _complete(context: StepContext, outcome: Outcome, started: float) -> None:
+    """The step's effects and its mark, in one transaction."""
+    elapsed = round((time.monotonic() - started) * 1000)
+    with leases.fenced(context.claim) as job:
+        changes: dict[str, Any] = {"completed_at": timezone.now(), "duration_ms": elapsed}
+        if isinstance(outcome, Skipped):
+            changes |= {"state": StepState.SKIPPED, "reason": outcome.reason}
+            entry = analysis_log.entry(
+                "step_skipped",
+                status="skipped",
+                job=job.pk,
+                step=context.step.name,
+                reason=outcome.reason,
+            )
+        else:
+            outcome.save()
+            changes |= {
+                "state": StepState.COMPLETED,
+                "provider": outcome.provider,
+                "model": outcome.model,
+                "cached": outcome.cached,
+                "reason": "",
+            }
+            entry = analysis_log.entry(
+                "step_completed",
+                status="completed",
+                job=job.pk,
+                step=context.step.name,
+                provider=outcome.provider,
+                model=outcome.model,
+                duration_ms=elapsed,
+                cached=outcome.cached or None,
+                **outcome.details,
+            )
+            _add_steps(job, outcome)
+        JobStep.objects.filter(pk=context.step.pk).update(**changes)
+        if job.asset_id:
+            analysis_log.append(job.asset_id, entry)
+        total = job.steps.count()
+        done = job.steps.filter(state__in=DONE).count()
+        Job.objects.filter(pk=job.pk).update(progress=done / total, updated_at=timezone.now())
+
+
+def _add_steps(job: Job, outcome: Completed) -> None:
+    """Steps that are only known now: those of a file that was just fetched."""
+    there = set(job.steps.values_list("name", flat=True))
+    names = sorted(there | set(outcome.then), key=pipelines.position)
+    for position, name in enumerate(names):
+        JobStep.objects.update_or_create(job=job, name=name, defaults={"position": position})
+
+
+def _fail_step(context: StepContext, code: str, message: str, started: float) -> None:
+    elapsed = round((time.monotonic() - started) * 1000)
+    with leases.fenced(context.claim) as job:
+        JobStep.objects.filter(pk=context.step.pk).update(
+            state=StepState.FAILED,
+            error_code=code,
+            error_message=message,
+            completed_at=timezone.now(),
+            duration_ms=elapsed,
+        )
+        if job.asset_id:
+            entry = analysis_log.entry(
+                "step_failed",
+                status="failed",
+                job=job.pk,
+                step=context.step.name,
+                code=code,
+                message=message,
+                duration_ms=elapsed,
+            )
+            analysis_log.append(job.asset_id, entry)
+
+
+def _wait(context: StepContext, wait: TryLater) -> bool:
+    """Put the job back for later; True where it does not wait but goes on without the step."""
+    counts = wait.waiting_for == "retry"
+    if counts and context.job.attempts + 1 >= context.job.max_attempts:
+        Job.objects.filter(pk=context.job.pk, token=context.claim.token).update(
+            attempts=F("attempts") + 1
+        )
+        _fail_step(context, wait.job_code, wait.message, time.monotonic())
+        return True
+    seconds = wait.after if wait.after is not None else backoff(context.job.attempts)
+    with leases.fenced(context.claim) as job:
+        at = timezone.now() + timedelta(seconds=seconds)
+        JobStep.objects.filter(pk=context.step.pk).update(
+            state=StepState.PENDING, reason=wait.message[:300]
+        )
+        Job.objects.filter(pk=job.pk).update(
+            status=JobStatus.PENDING,
+            waiting_for=wait.waiting_for,
+            run_after=at,
+            lease_until=None,
+            attempts=F("attempts") + (1 if counts else 0),
+            error_code=wait.job_code,
+            error_message=wait.message,
+            updated_at=timezone.now(),
+        )
+        if job.asset_id:
+            entry = analysis_log.entry(
+                "job_waits",
+                status="pending",
+                job=job.pk,
+                step=context.step.name,
+                code=wait.job_code,
+                message=wait.message,
+                seconds=round(seconds, 1),
+            )
+            analysis_log.append(job.asset_id, entry)
+        queue.wake(at=at)
+    return False
+
+
+def backoff(attempts: int) -> float:
+    """Seconds before the next try, half of it at random, so that many do not come back at once."""
+    base_s = BACKOFF_S[min(attempts, len(BACKOFF_S) - 1)]
+    return base_s / 2 + random.uniform(0, base_s / 2)  # noqa: S311 - spreading, not secrecy
+
+
+def _finish(claim: Claim) -> None:
+    with leases.fenced(claim) as job:
+        steps = list(job.steps.all())
+        failed = next((each for each in steps if each.state == StepState.FAILED), None)
+        now = timezone.now()
+        completed = [each for each in steps if each.state == StepState.COMPLETED]
+        Job.objects.filter(pk=job.pk).update(
+            status=JobStatus.FAILED if failed else JobStatus.COMPLETED,
+            lease_until=None,
+            progress=1,
+            cached=bool(completed) and all(each.cached for each in completed),
+            error_code=failed.error_code if failed else "",
+            error_message=failed.error_message if failed else "",
+            completed_at=now,
+            updated_at=now,
+        )
+        if job.asset_id and job.kind == JobKind.ANALYSIS:
+            _finish_asset(job, failed)
+
+
+def _finish_asset(job: Job, failed: JobStep | None) -> None:
+    status = Status.FAILED if failed else Status.COMPLETED
+    entry = analysis_log.entry(
+        "ai_analysis_failed" if failed else "ai_analysis_completed",
+        status=status,
+        job=job.pk,
+        step=failed.name if failed else "",
+        code=failed.error_code if failed else None,
+        message=failed.error_message if failed else None,
+        duration_ms=_milliseconds_since(job.started_at or job.created_at),
+    )
+    now = timezone.now()
+    changes: dict[str, Any] = {"status": status, "updated_at": now}
+    if not failed:
+        changes["analyzed_at"] = now
+    MediaAsset.objects.filter(pk=job.asset_id).update(
+        analysis_log=analysis_log.appended(entry), **changes
+    )
