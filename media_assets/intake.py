@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from media_assets import analysis_log, log_context, storage
 from media_assets.errors import Invalid
@@ -179,9 +178,3 @@ def set_tags(*, asset: MediaAsset, names: Iterable[str]) -> None:
         [Tag(space_id=asset.space_id, name=name) for name in wanted], ignore_conflicts=True
     )
     asset.tags.set(Tag.objects.filter(space_id=asset.space_id, name__in=wanted))
-
-
-def touch(*, asset: MediaAsset) -> None:
-    """Note that the original was read: eviction takes the least recently used."""
-    if asset.blob_id is not None:
-        Blob.objects.filter(pk=asset.blob_id).update(accessed_at=timezone.now())

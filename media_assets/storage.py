@@ -125,6 +125,10 @@ def exists(key: str) -> bool:
     return media().exists(key)
 
 
+def size(key: str) -> int:
+    return media().size(key)
+
+
 def delete(key: str) -> None:
     """Remove a key; one that is not there is fine."""
     media().delete(key)

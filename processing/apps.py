@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 
 
 class ProcessingConfig(AppConfig):
     name = "processing"
     verbose_name = "Processing"
+
+    def ready(self) -> None:
+        import_module("processing.receivers")
+        autodiscover_modules("steps")
+        if sys.argv[1:2] == ["qcluster"]:
+            import_module("processing.supervisor").prepare_cluster_process()

@@ -7,6 +7,7 @@ of their time is waiting for providers. One more thread is kept for interactive 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import queue as queues
 import threading
@@ -27,6 +28,7 @@ LOOK_S = 0.1
 MOST_JOBS = 1000
 # Set by the supervisor: while this file exists no new job is taken.
 STOP_FILE = "MEDIAHUB_STOP_FILE"
+SIGN_OF_LIFE = "life"
 
 
 class Threads:
@@ -82,7 +84,9 @@ def work() -> str:
     """Run due jobs until none is due. Returns a short word for the queue's log."""
     started = 0
     next_promotion = 0.0
+    seen = 0.0
     while True:
+        seen = _show_life(seen)
         if time.monotonic() >= next_promotion:
             sweeper.release_due()
             next_promotion = time.monotonic() + 1
@@ -104,6 +108,25 @@ def _claim() -> Claim | None:
     if running == settings.JOB_THREADS:
         return leases.claim(interactive_only=True)
     return None
+
+
+def _show_life(last: float) -> float:
+    """Touch this host's sign of life, once a second: what the supervisor tells a hang by."""
+    now = time.monotonic()
+    if now - last < 1:
+        return last
+    folder = Path(settings.DATA_DIR) / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SIGN_OF_LIFE).touch()
+    return now
+
+
+def last_sign_of_life(folder: Path) -> float:
+    """Seconds since a worker of this host last looked for work."""
+    try:
+        return time.time() - (folder / SIGN_OF_LIFE).stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
 def _stopping() -> bool:

@@ -57,18 +57,21 @@ def _wake_for_pending() -> bool:
     return True
 
 
-def give_back(jobs: Any, *, reason: str = "Its worker died.") -> int:
-    """Take these processing jobs from their workers: pending again, or failed after the last attempt."""
+def give_back(jobs: Any, *, reason: str = "Its worker died.", counts: bool = True) -> int:
+    """Take these processing jobs from their workers: pending again, or failed after the last attempt.
+
+    Where it does not count, a worker was stopped in good order and the job is not to blame.
+    """
     given = 0
     for job_id, token in list(jobs.filter(status=JobStatus.PROCESSING).values_list("pk", "token")):
-        given += _give_back_one(job_id, token, reason)
+        given += _give_back_one(job_id, token, reason, counts=counts)
     if given:
         queue.wake()
     return given
 
 
 @transaction.atomic
-def _give_back_one(job_id: Any, token: int, reason: str) -> int:
+def _give_back_one(job_id: Any, token: int, reason: str, *, counts: bool) -> int:
     job = (
         Job.objects.select_for_update(of=("self",))
         .filter(pk=job_id, token=token, status=JobStatus.PROCESSING)
@@ -76,8 +79,8 @@ def _give_back_one(job_id: Any, token: int, reason: str) -> int:
     )
     if job is None:
         return 0
-    attempts = job.attempts + 1
-    lost = attempts >= job.max_attempts
+    attempts = job.attempts + int(counts)
+    lost = counts and attempts >= job.max_attempts
     now = timezone.now()
     changes: dict[str, Any] = {"attempts": attempts, "lease_until": None, "updated_at": now}
     running = JobStep.objects.filter(job=job, state=StepState.PROCESSING)
@@ -115,13 +118,13 @@ def _give_back_one(job_id: Any, token: int, reason: str) -> int:
     return 1
 
 
-def give_back_dead_workers() -> int:
+def give_back_dead_workers(*, counts: bool = True) -> int:
     """Take back what dead processes of this host held. Called by its supervisor, and by nobody else."""
     held = Job.objects.filter(
         lease_until__isnull=False, worker__startswith=f"{leases.host_name()}:"
     )
     dead = [name for name in set(held.values_list("worker", flat=True)) if not _alive(name)]
-    return give_back(held.filter(worker__in=dead)) if dead else 0
+    return give_back(held.filter(worker__in=dead), counts=counts) if dead else 0
 
 
 def _alive(worker: str) -> bool:

@@ -7,7 +7,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -16,325 +15,814 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Space',
+            name="Space",
             fields=[
-                ('id', models.UUIDField(default=media_assets.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('name', models.CharField(max_length=100)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=media_assets.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("name", models.CharField(max_length=100)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='AccessLog',
+            name="AccessLog",
             fields=[
-                ('id', models.UUIDField(default=media_assets.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('asset_id', models.UUIDField()),
-                ('space_id', models.UUIDField()),
-                ('filename', models.CharField(max_length=255)),
-                ('user_id', models.BigIntegerField(null=True)),
-                ('username', models.CharField(blank=True, max_length=150)),
-                ('key_label', models.CharField(blank=True, max_length=100)),
-                ('door', models.CharField(max_length=20)),
-                ('ip', models.GenericIPAddressField(null=True)),
-                ('request_id', models.CharField(blank=True, max_length=64)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=media_assets.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("asset_id", models.UUIDField()),
+                ("space_id", models.UUIDField()),
+                ("filename", models.CharField(max_length=255)),
+                ("user_id", models.BigIntegerField(null=True)),
+                ("username", models.CharField(blank=True, max_length=150)),
+                ("key_label", models.CharField(blank=True, max_length=100)),
+                ("door", models.CharField(max_length=20)),
+                ("ip", models.GenericIPAddressField(null=True)),
+                ("request_id", models.CharField(blank=True, max_length=64)),
             ],
             options={
-                'indexes': [models.Index(fields=['asset_id', '-id'], name='access_of_asset'), models.Index(fields=['created_at'], name='access_by_age')],
+                "indexes": [
+                    models.Index(fields=["asset_id", "-id"], name="access_of_asset"),
+                    models.Index(fields=["created_at"], name="access_by_age"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Blob',
+            name="Blob",
             fields=[
-                ('id', models.UUIDField(default=media_assets.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('sha256', models.CharField(editable=False, max_length=64, unique=True)),
-                ('md5', models.CharField(editable=False, max_length=32)),
-                ('size', models.PositiveBigIntegerField(editable=False)),
-                ('mime_type', models.CharField(max_length=100)),
-                ('kind', models.CharField(choices=[('image', 'Image'), ('audio', 'Audio'), ('video', 'Video'), ('document', 'Document')], max_length=8)),
-                ('key', models.CharField(editable=False, max_length=200, unique=True)),
-                ('width', models.PositiveIntegerField(blank=True, null=True)),
-                ('height', models.PositiveIntegerField(blank=True, null=True)),
-                ('duration', models.FloatField(blank=True, help_text='Seconds', null=True)),
-                ('pages', models.PositiveIntegerField(blank=True, null=True)),
-                ('taken_at', models.DateTimeField(blank=True, null=True)),
-                ('blurhash', models.CharField(blank=True, max_length=64)),
-                ('phash', models.BigIntegerField(blank=True, help_text='64-bit perceptual hash, signed', null=True)),
-                ('metadata', models.JSONField(blank=True, default=dict)),
-                ('inspected_at', models.DateTimeField(blank=True, null=True)),
-                ('whereabouts', models.CharField(choices=[('primary', 'Primary storage'), ('spool', 'Spool of one host'), ('archived', 'Archive only'), ('expired', 'Expired')], default='primary', max_length=8)),
-                ('spool_host', models.CharField(blank=True, max_length=100)),
-                ('archive_key', models.CharField(blank=True, max_length=300)),
-                ('archive_url', models.CharField(blank=True, max_length=500)),
-                ('archived_at', models.DateTimeField(blank=True, null=True)),
-                ('verified_at', models.DateTimeField(blank=True, null=True)),
-                ('verify_error', models.CharField(blank=True, max_length=200)),
-                ('accessed_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=media_assets.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("sha256", models.CharField(editable=False, max_length=64, unique=True)),
+                ("md5", models.CharField(editable=False, max_length=32)),
+                ("size", models.PositiveBigIntegerField(editable=False)),
+                ("mime_type", models.CharField(max_length=100)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("image", "Image"),
+                            ("audio", "Audio"),
+                            ("video", "Video"),
+                            ("document", "Document"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("key", models.CharField(editable=False, max_length=200, unique=True)),
+                ("width", models.PositiveIntegerField(blank=True, null=True)),
+                ("height", models.PositiveIntegerField(blank=True, null=True)),
+                ("duration", models.FloatField(blank=True, help_text="Seconds", null=True)),
+                ("pages", models.PositiveIntegerField(blank=True, null=True)),
+                ("taken_at", models.DateTimeField(blank=True, null=True)),
+                ("blurhash", models.CharField(blank=True, max_length=64)),
+                (
+                    "phash",
+                    models.BigIntegerField(
+                        blank=True, help_text="64-bit perceptual hash, signed", null=True
+                    ),
+                ),
+                ("metadata", models.JSONField(blank=True, default=dict)),
+                ("inspected_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "whereabouts",
+                    models.CharField(
+                        choices=[
+                            ("primary", "Primary storage"),
+                            ("spool", "Spool of one host"),
+                            ("archived", "Archive only"),
+                            ("expired", "Expired"),
+                        ],
+                        default="primary",
+                        max_length=8,
+                    ),
+                ),
+                ("spool_host", models.CharField(blank=True, max_length=100)),
+                ("archive_key", models.CharField(blank=True, max_length=300)),
+                ("archive_url", models.CharField(blank=True, max_length=500)),
+                ("archived_at", models.DateTimeField(blank=True, null=True)),
+                ("verified_at", models.DateTimeField(blank=True, null=True)),
+                ("verify_error", models.CharField(blank=True, max_length=200)),
+                ("accessed_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['verified_at', 'id'], name='blob_by_verified'), models.Index(condition=models.Q(('archived_at__isnull', False)), fields=['whereabouts', 'accessed_at'], name='blob_evictable'), models.Index(fields=['whereabouts', 'spool_host', 'id'], name='blob_spooled')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['image', 'audio', 'video', 'document'])), name='blob_kind_valid'), models.CheckConstraint(condition=models.Q(('whereabouts__in', ['primary', 'spool', 'archived', 'expired'])), name='blob_whereabouts_valid'), models.CheckConstraint(condition=models.Q(('size__gt', 0)), name='blob_not_empty'), models.CheckConstraint(condition=models.Q(('sha256__regex', '^[0-9a-f]{64}$')), name='blob_sha256_is_hex'), models.CheckConstraint(condition=models.Q(('whereabouts', 'spool'), ('spool_host', ''), _connector='XOR'), name='blob_spool_names_its_host')],
+                "indexes": [
+                    models.Index(fields=["verified_at", "id"], name="blob_by_verified"),
+                    models.Index(
+                        condition=models.Q(("archived_at__isnull", False)),
+                        fields=["whereabouts", "accessed_at"],
+                        name="blob_evictable",
+                    ),
+                    models.Index(fields=["whereabouts", "spool_host", "id"], name="blob_spooled"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["image", "audio", "video", "document"])),
+                        name="blob_kind_valid",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("whereabouts__in", ["primary", "spool", "archived", "expired"])
+                        ),
+                        name="blob_whereabouts_valid",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("size__gt", 0)), name="blob_not_empty"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("sha256__regex", "^[0-9a-f]{64}$")),
+                        name="blob_sha256_is_hex",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("whereabouts", "spool"), ("spool_host", ""), _connector="XOR"
+                        ),
+                        name="blob_spool_names_its_host",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Post',
+            name="Post",
             fields=[
-                ('id', models.UUIDField(default=media_assets.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('source', models.CharField(blank=True, max_length=60)),
-                ('external_id', models.CharField(blank=True, max_length=200)),
-                ('author', models.CharField(blank=True, max_length=200)),
-                ('text', models.TextField(blank=True)),
-                ('url', models.CharField(blank=True, max_length=2000)),
-                ('posted_at', models.DateTimeField(blank=True, null=True)),
-                ('raw', models.JSONField(blank=True, default=dict)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('space', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='posts', to='media_assets.space')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=media_assets.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("source", models.CharField(blank=True, max_length=60)),
+                ("external_id", models.CharField(blank=True, max_length=200)),
+                ("author", models.CharField(blank=True, max_length=200)),
+                ("text", models.TextField(blank=True)),
+                ("url", models.CharField(blank=True, max_length=2000)),
+                ("posted_at", models.DateTimeField(blank=True, null=True)),
+                ("raw", models.JSONField(blank=True, default=dict)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "space",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="posts",
+                        to="media_assets.space",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.UUIDField(default=media_assets.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('role', models.CharField(choices=[('viewer', 'Viewer'), ('contributor', 'Contributor'), ('reviewer', 'Reviewer'), ('manager', 'Manager')], default='contributor', max_length=12)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL)),
-                ('space', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='media_assets.space')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=media_assets.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("viewer", "Viewer"),
+                            ("contributor", "Contributor"),
+                            ("reviewer", "Reviewer"),
+                            ("manager", "Manager"),
+                        ],
+                        default="contributor",
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "space",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to="media_assets.space",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Tag',
+            name="Tag",
             fields=[
-                ('id', models.UUIDField(default=media_assets.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('name', models.CharField(max_length=60)),
-                ('space', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tags', to='media_assets.space')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=media_assets.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("name", models.CharField(max_length=60)),
+                (
+                    "space",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tags",
+                        to="media_assets.space",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='MediaAsset',
+            name="MediaAsset",
             fields=[
-                ('id', models.UUIDField(default=media_assets.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('kind', models.CharField(blank=True, choices=[('image', 'Image'), ('audio', 'Audio'), ('video', 'Video'), ('document', 'Document')], max_length=8)),
-                ('mime_type', models.CharField(blank=True, max_length=100)),
-                ('size', models.PositiveBigIntegerField(blank=True, null=True)),
-                ('filename', models.CharField(max_length=255)),
-                ('title', models.CharField(blank=True, max_length=300)),
-                ('alt_text', models.CharField(blank=True, max_length=1000)),
-                ('door', models.CharField(choices=[('upload', 'Upload'), ('resumable', 'Resumable upload'), ('direct', 'Direct to the bucket'), ('url', 'Address'), ('post', 'Post'), ('telegram', 'Telegram'), ('command', 'Command'), ('gateway', 'Transcription gateway')], default='upload', max_length=12)),
-                ('source_url', models.CharField(blank=True, max_length=2000)),
-                ('status', models.CharField(choices=[('not_started', 'Not started'), ('started', 'Started'), ('completed', 'Completed'), ('failed', 'Failed')], default='not_started', max_length=12)),
-                ('analyzed_at', models.DateTimeField(blank=True, null=True)),
-                ('review', models.CharField(choices=[('unreviewed', 'Unreviewed'), ('approved', 'Approved'), ('rejected', 'Rejected')], default='unreviewed', max_length=12)),
-                ('reviewed_at', models.DateTimeField(blank=True, null=True)),
-                ('needs_review', models.JSONField(blank=True, default=list)),
-                ('flagged', models.BooleanField(default=False)),
-                ('local_only', models.BooleanField(default=False, help_text='Never sent to an outside provider')),
-                ('deleted_at', models.DateTimeField(blank=True, null=True)),
-                ('current', models.JSONField(blank=True, default=dict)),
-                ('analysis_log', models.JSONField(blank=True, default=list, editable=False)),
-                ('wishes', models.JSONField(blank=True, default=dict)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('blob', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='assets', to='media_assets.blob')),
-                ('deleted_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='assets', to=settings.AUTH_USER_MODEL)),
-                ('reviewed_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('post', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='assets', to='media_assets.post')),
-                ('space', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='assets', to='media_assets.space')),
-                ('tags', models.ManyToManyField(blank=True, related_name='assets', to='media_assets.tag')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=media_assets.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("image", "Image"),
+                            ("audio", "Audio"),
+                            ("video", "Video"),
+                            ("document", "Document"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("mime_type", models.CharField(blank=True, max_length=100)),
+                ("size", models.PositiveBigIntegerField(blank=True, null=True)),
+                ("filename", models.CharField(max_length=255)),
+                ("title", models.CharField(blank=True, max_length=300)),
+                ("alt_text", models.CharField(blank=True, max_length=1000)),
+                (
+                    "door",
+                    models.CharField(
+                        choices=[
+                            ("upload", "Upload"),
+                            ("resumable", "Resumable upload"),
+                            ("direct", "Direct to the bucket"),
+                            ("url", "Address"),
+                            ("post", "Post"),
+                            ("telegram", "Telegram"),
+                            ("command", "Command"),
+                            ("gateway", "Transcription gateway"),
+                        ],
+                        default="upload",
+                        max_length=12,
+                    ),
+                ),
+                ("source_url", models.CharField(blank=True, max_length=2000)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("not_started", "Not started"),
+                            ("started", "Started"),
+                            ("completed", "Completed"),
+                            ("failed", "Failed"),
+                        ],
+                        default="not_started",
+                        max_length=12,
+                    ),
+                ),
+                ("analyzed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "review",
+                    models.CharField(
+                        choices=[
+                            ("unreviewed", "Unreviewed"),
+                            ("approved", "Approved"),
+                            ("rejected", "Rejected"),
+                        ],
+                        default="unreviewed",
+                        max_length=12,
+                    ),
+                ),
+                ("reviewed_at", models.DateTimeField(blank=True, null=True)),
+                ("needs_review", models.JSONField(blank=True, default=list)),
+                ("flagged", models.BooleanField(default=False)),
+                (
+                    "local_only",
+                    models.BooleanField(
+                        default=False, help_text="Never sent to an outside provider"
+                    ),
+                ),
+                ("deleted_at", models.DateTimeField(blank=True, null=True)),
+                ("current", models.JSONField(blank=True, default=dict)),
+                ("analysis_log", models.JSONField(blank=True, default=list, editable=False)),
+                ("wishes", models.JSONField(blank=True, default=dict)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "blob",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="assets",
+                        to="media_assets.blob",
+                    ),
+                ),
+                (
+                    "deleted_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="assets",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "reviewed_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "post",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="assets",
+                        to="media_assets.post",
+                    ),
+                ),
+                (
+                    "space",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="assets",
+                        to="media_assets.space",
+                    ),
+                ),
+                (
+                    "tags",
+                    models.ManyToManyField(
+                        blank=True, related_name="assets", to="media_assets.tag"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Upload',
+            name="Upload",
             fields=[
-                ('id', models.UUIDField(default=media_assets.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('protocol', models.CharField(choices=[('tus', 'Resumable (tus)'), ('presigned', 'Direct to the bucket')], max_length=10)),
-                ('state', models.CharField(choices=[('open', 'Open'), ('verifying', 'Verifying'), ('completed', 'Completed'), ('failed', 'Failed'), ('aborted', 'Aborted'), ('expired', 'Expired')], default='open', max_length=10)),
-                ('filename', models.CharField(max_length=255)),
-                ('content_type', models.CharField(blank=True, max_length=100)),
-                ('size', models.PositiveBigIntegerField()),
-                ('offset', models.PositiveBigIntegerField(default=0)),
-                ('sha256', models.CharField(blank=True, help_text='As announced by the sender', max_length=64)),
-                ('parts', models.JSONField(blank=True, default=dict)),
-                ('fields', models.JSONField(blank=True, default=dict)),
-                ('error_code', models.CharField(blank=True, max_length=40)),
-                ('error_message', models.CharField(blank=True, max_length=500)),
-                ('expires_at', models.DateTimeField()),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('asset', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='uploads', to='media_assets.mediaasset')),
-                ('owner', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='uploads', to=settings.AUTH_USER_MODEL)),
-                ('space', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='uploads', to='media_assets.space')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=media_assets.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "protocol",
+                    models.CharField(
+                        choices=[("tus", "Resumable (tus)"), ("presigned", "Direct to the bucket")],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("open", "Open"),
+                            ("verifying", "Verifying"),
+                            ("completed", "Completed"),
+                            ("failed", "Failed"),
+                            ("aborted", "Aborted"),
+                            ("expired", "Expired"),
+                        ],
+                        default="open",
+                        max_length=10,
+                    ),
+                ),
+                ("filename", models.CharField(max_length=255)),
+                ("content_type", models.CharField(blank=True, max_length=100)),
+                ("size", models.PositiveBigIntegerField()),
+                ("offset", models.PositiveBigIntegerField(default=0)),
+                (
+                    "sha256",
+                    models.CharField(
+                        blank=True, help_text="As announced by the sender", max_length=64
+                    ),
+                ),
+                ("parts", models.JSONField(blank=True, default=dict)),
+                ("fields", models.JSONField(blank=True, default=dict)),
+                ("error_code", models.CharField(blank=True, max_length=40)),
+                ("error_message", models.CharField(blank=True, max_length=500)),
+                ("expires_at", models.DateTimeField()),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="uploads",
+                        to="media_assets.mediaasset",
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="uploads",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "space",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="uploads",
+                        to="media_assets.space",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ClientSession',
+            name="ClientSession",
             fields=[
-                ('id', models.UUIDField(default=media_assets.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('key_label', models.CharField(blank=True, max_length=100)),
-                ('ip', models.GenericIPAddressField(null=True)),
-                ('user_agent', models.CharField(blank=True, max_length=300)),
-                ('fingerprint', models.CharField(editable=False, max_length=64, unique=True)),
-                ('first_seen', models.DateTimeField()),
-                ('last_seen', models.DateTimeField()),
-                ('count', models.PositiveBigIntegerField(default=0)),
-                ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='client_sessions', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=media_assets.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("key_label", models.CharField(blank=True, max_length=100)),
+                ("ip", models.GenericIPAddressField(null=True)),
+                ("user_agent", models.CharField(blank=True, max_length=300)),
+                ("fingerprint", models.CharField(editable=False, max_length=64, unique=True)),
+                ("first_seen", models.DateTimeField()),
+                ("last_seen", models.DateTimeField()),
+                ("count", models.PositiveBigIntegerField(default=0)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="client_sessions",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-last_seen'],
-                'indexes': [models.Index(fields=['-last_seen'], name='session_by_last_seen')],
+                "ordering": ["-last_seen"],
+                "indexes": [models.Index(fields=["-last_seen"], name="session_by_last_seen")],
             },
         ),
         migrations.CreateModel(
-            name='PhashBand',
+            name="PhashBand",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('band', models.PositiveSmallIntegerField()),
-                ('value', models.PositiveIntegerField()),
-                ('phash', models.BigIntegerField()),
-                ('blob', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='phash_bands', to='media_assets.blob')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("band", models.PositiveSmallIntegerField()),
+                ("value", models.PositiveIntegerField()),
+                ("phash", models.BigIntegerField()),
+                (
+                    "blob",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="phash_bands",
+                        to="media_assets.blob",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['band', 'value', 'phash', 'blob'], name='phash_by_band')],
-                'constraints': [models.UniqueConstraint(fields=('blob', 'band'), name='phash_band_once')],
+                "indexes": [
+                    models.Index(fields=["band", "value", "phash", "blob"], name="phash_by_band")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("blob", "band"), name="phash_band_once")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Rendition',
+            name="Rendition",
             fields=[
-                ('id', models.UUIDField(default=media_assets.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('kind', models.CharField(choices=[('thumbnail', 'Thumbnail'), ('preview', 'Preview'), ('poster', 'Poster'), ('frame', 'Frame'), ('contact_sheet', 'Contact sheet'), ('waveform', 'Waveform'), ('audio', 'Sound'), ('web_preview', 'Web preview')], max_length=14)),
-                ('variant', models.CharField(blank=True, max_length=40)),
-                ('key', models.CharField(max_length=200, unique=True)),
-                ('mime_type', models.CharField(max_length=100)),
-                ('size', models.PositiveBigIntegerField()),
-                ('width', models.PositiveIntegerField(blank=True, null=True)),
-                ('height', models.PositiveIntegerField(blank=True, null=True)),
-                ('position', models.FloatField(blank=True, help_text='Second, or page', null=True)),
-                ('data', models.JSONField(blank=True, default=dict)),
-                ('blob', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='renditions', to='media_assets.blob')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=media_assets.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("thumbnail", "Thumbnail"),
+                            ("preview", "Preview"),
+                            ("poster", "Poster"),
+                            ("frame", "Frame"),
+                            ("contact_sheet", "Contact sheet"),
+                            ("waveform", "Waveform"),
+                            ("audio", "Sound"),
+                            ("web_preview", "Web preview"),
+                        ],
+                        max_length=14,
+                    ),
+                ),
+                ("variant", models.CharField(blank=True, max_length=40)),
+                ("key", models.CharField(max_length=200, unique=True)),
+                ("mime_type", models.CharField(max_length=100)),
+                ("size", models.PositiveBigIntegerField()),
+                ("width", models.PositiveIntegerField(blank=True, null=True)),
+                ("height", models.PositiveIntegerField(blank=True, null=True)),
+                ("position", models.FloatField(blank=True, help_text="Second, or page", null=True)),
+                ("data", models.JSONField(blank=True, default=dict)),
+                (
+                    "blob",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="renditions",
+                        to="media_assets.blob",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['kind', 'position', 'variant'],
-                'constraints': [models.UniqueConstraint(fields=('blob', 'kind', 'variant'), name='rendition_once'), models.CheckConstraint(condition=models.Q(('kind__in', ['thumbnail', 'preview', 'poster', 'frame', 'contact_sheet', 'waveform', 'audio', 'web_preview'])), name='rendition_kind_valid')],
+                "ordering": ["kind", "position", "variant"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("blob", "kind", "variant"), name="rendition_once"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "kind__in",
+                                [
+                                    "thumbnail",
+                                    "preview",
+                                    "poster",
+                                    "frame",
+                                    "contact_sheet",
+                                    "waveform",
+                                    "audio",
+                                    "web_preview",
+                                ],
+                            )
+                        ),
+                        name="rendition_kind_valid",
+                    ),
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='post',
-            index=models.Index(fields=['space', '-id'], name='post_newest_in_space'),
+            model_name="post",
+            index=models.Index(fields=["space", "-id"], name="post_newest_in_space"),
         ),
         migrations.AddIndex(
-            model_name='post',
-            index=models.Index(fields=['space', 'source', '-id'], name='post_newest_by_source'),
+            model_name="post",
+            index=models.Index(fields=["space", "source", "-id"], name="post_newest_by_source"),
         ),
         migrations.AddIndex(
-            model_name='post',
-            index=models.Index(fields=['source', '-id'], name='post_newest_of_source'),
+            model_name="post",
+            index=models.Index(fields=["source", "-id"], name="post_newest_of_source"),
         ),
         migrations.AddConstraint(
-            model_name='post',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('space', 'source', 'external_id'), name='post_once_per_source'),
+            model_name="post",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("external_id", ""), _negated=True),
+                fields=("space", "source", "external_id"),
+                name="post_once_per_source",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.UniqueConstraint(fields=('space', 'user'), name='membership_once'),
+            model_name="membership",
+            constraint=models.UniqueConstraint(fields=("space", "user"), name="membership_once"),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['viewer', 'contributor', 'reviewer', 'manager'])), name='membership_role_valid'),
+            model_name="membership",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("role__in", ["viewer", "contributor", "reviewer", "manager"])),
+                name="membership_role_valid",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tag',
-            constraint=models.UniqueConstraint(fields=('space', 'name'), name='tag_once_per_space'),
+            model_name="tag",
+            constraint=models.UniqueConstraint(fields=("space", "name"), name="tag_once_per_space"),
         ),
         migrations.AddIndex(
-            model_name='mediaasset',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['space', '-id'], name='asset_newest'),
+            model_name="mediaasset",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", True)),
+                fields=["space", "-id"],
+                name="asset_newest",
+            ),
         ),
         migrations.AddIndex(
-            model_name='mediaasset',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['space', 'kind', '-id'], name='asset_newest_of_kind'),
+            model_name="mediaasset",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", True)),
+                fields=["space", "kind", "-id"],
+                name="asset_newest_of_kind",
+            ),
         ),
         migrations.AddIndex(
-            model_name='mediaasset',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['space', 'status', '-id'], name='asset_newest_in_status'),
+            model_name="mediaasset",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", True)),
+                fields=["space", "status", "-id"],
+                name="asset_newest_in_status",
+            ),
         ),
         migrations.AddIndex(
-            model_name='mediaasset',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['space', 'review', '-id'], name='asset_newest_in_review'),
+            model_name="mediaasset",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", True)),
+                fields=["space", "review", "-id"],
+                name="asset_newest_in_review",
+            ),
         ),
         migrations.AddIndex(
-            model_name='mediaasset',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['kind', '-id'], name='asset_all_of_kind'),
+            model_name="mediaasset",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", True)),
+                fields=["kind", "-id"],
+                name="asset_all_of_kind",
+            ),
         ),
         migrations.AddIndex(
-            model_name='mediaasset',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['status', '-id'], name='asset_all_in_status'),
+            model_name="mediaasset",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", True)),
+                fields=["status", "-id"],
+                name="asset_all_in_status",
+            ),
         ),
         migrations.AddIndex(
-            model_name='mediaasset',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['review', '-id'], name='asset_all_in_review'),
+            model_name="mediaasset",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", True)),
+                fields=["review", "-id"],
+                name="asset_all_in_review",
+            ),
         ),
         migrations.AddIndex(
-            model_name='mediaasset',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', True), ('flagged', True)), fields=['space', '-id'], name='asset_flagged'),
+            model_name="mediaasset",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", True), ("flagged", True)),
+                fields=["space", "-id"],
+                name="asset_flagged",
+            ),
         ),
         migrations.AddIndex(
-            model_name='mediaasset',
-            index=models.Index(fields=['post', 'id'], name='asset_of_post'),
+            model_name="mediaasset",
+            index=models.Index(fields=["post", "id"], name="asset_of_post"),
         ),
         migrations.AddIndex(
-            model_name='mediaasset',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['deleted_at'], name='asset_trashed'),
+            model_name="mediaasset",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", False)),
+                fields=["deleted_at"],
+                name="asset_trashed",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='mediaasset',
-            constraint=models.UniqueConstraint(condition=models.Q(('deleted_at__isnull', True), ('post__isnull', False)), fields=('space', 'post', 'blob'), name='asset_once_in_post'),
+            model_name="mediaasset",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("deleted_at__isnull", True), ("post__isnull", False)),
+                fields=("space", "post", "blob"),
+                name="asset_once_in_post",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='mediaasset',
-            constraint=models.UniqueConstraint(condition=models.Q(('deleted_at__isnull', True), ('post__isnull', True)), fields=('space', 'blob'), name='asset_once_without_post'),
+            model_name="mediaasset",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("deleted_at__isnull", True), ("post__isnull", True)),
+                fields=("space", "blob"),
+                name="asset_once_without_post",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='mediaasset',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['not_started', 'started', 'completed', 'failed'])), name='asset_status_valid'),
+            model_name="mediaasset",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status__in", ["not_started", "started", "completed", "failed"])
+                ),
+                name="asset_status_valid",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='mediaasset',
-            constraint=models.CheckConstraint(condition=models.Q(('review__in', ['unreviewed', 'approved', 'rejected'])), name='asset_review_valid'),
+            model_name="mediaasset",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("review__in", ["unreviewed", "approved", "rejected"])),
+                name="asset_review_valid",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='mediaasset',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['image', 'audio', 'video', 'document', ''])), name='asset_kind_valid'),
+            model_name="mediaasset",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ["image", "audio", "video", "document", ""])),
+                name="asset_kind_valid",
+            ),
         ),
         migrations.AddIndex(
-            model_name='upload',
-            index=models.Index(fields=['state', 'expires_at'], name='upload_by_expiry'),
+            model_name="upload",
+            index=models.Index(fields=["state", "expires_at"], name="upload_by_expiry"),
         ),
         migrations.AddIndex(
-            model_name='upload',
-            index=models.Index(fields=['owner', '-id'], name='upload_newest_of_owner'),
+            model_name="upload",
+            index=models.Index(fields=["owner", "-id"], name="upload_newest_of_owner"),
         ),
         migrations.AddConstraint(
-            model_name='upload',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'verifying', 'completed', 'failed', 'aborted', 'expired'])), name='upload_state_valid'),
+            model_name="upload",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        ["open", "verifying", "completed", "failed", "aborted", "expired"],
+                    )
+                ),
+                name="upload_state_valid",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='upload',
-            constraint=models.CheckConstraint(condition=models.Q(('offset__lte', models.F('size'))), name='upload_offset_within_size'),
+            model_name="upload",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("offset__lte", models.F("size"))),
+                name="upload_offset_within_size",
+            ),
         ),
     ]

@@ -1,0 +1,1 @@
+"""HTTP for what this app keeps: serializers, the upload door, and the files themselves."""

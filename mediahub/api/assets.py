@@ -1,0 +1,352 @@
+"""Assets over HTTP: the upload door, the list, and all that is known about one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+from uuid import UUID
+
+import django_filters
+from django.db.models import Prefetch, Q, QuerySet
+from django.http import HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, serializers, status
+from rest_framework.decorators import action
+from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from media_assets import access, assets, intake, originals, visits
+from media_assets.access import Action, Asker
+from media_assets.api import multipart
+from media_assets.api.asking import asker_of
+from media_assets.api.multipart import ReceivedUpload
+from media_assets.api.serializers import (
+    AssetChangeSerializer,
+    AssetSerializer,
+    LogEntrySerializer,
+    RenditionSerializer,
+    UploadSerializer,
+)
+from media_assets.errors import Invalid, NotFound
+from media_assets.models import Door, Kind, MediaAsset, Rendition, Review, Status
+from mediahub.api.errors import Problem, error_response
+from processing import engine
+from processing.api.serializers import (
+    AnalysisSerializer,
+    JobRequestSerializer,
+    JobSerializer,
+)
+from processing.models import Analysis, Job, Priority
+
+_SMALL = Prefetch(
+    "blob__renditions",
+    queryset=Rendition.objects.filter(kind__in=("thumbnail", "poster")).order_by(),
+)
+WISHES = ("steps", "prompt", "language", "lexicon")
+
+
+class AssetFilter(django_filters.FilterSet):
+    kind = django_filters.ChoiceFilter(choices=Kind.choices)
+    status = django_filters.ChoiceFilter(choices=Status.choices)
+    review = django_filters.ChoiceFilter(choices=Review.choices)
+    needs_review = django_filters.BooleanFilter(field_name="flagged")
+    space = django_filters.UUIDFilter(field_name="space_id")
+    post = django_filters.UUIDFilter(field_name="post_id")
+    tag = django_filters.CharFilter(method="with_tag")
+    mime_type = django_filters.CharFilter()
+    archived = django_filters.BooleanFilter(
+        field_name="blob__archived_at", lookup_expr="isnull", exclude=True
+    )
+    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+
+    class Meta:
+        model = MediaAsset
+        fields: ClassVar[list[str]] = []
+
+    def with_tag(
+        self, queryset: QuerySet[MediaAsset], name: str, value: str
+    ) -> QuerySet[MediaAsset]:
+        return queryset.filter(tags__name=value)
+
+
+class AssetDetailSerializer(AssetSerializer):
+    """One asset with what all floors know of it."""
+
+    file_url = serializers.SerializerMethodField()
+    metadata = serializers.SerializerMethodField()
+    renditions = serializers.SerializerMethodField()
+    analysis = serializers.SerializerMethodField()
+    transcription = serializers.SerializerMethodField()
+    jobs = serializers.SerializerMethodField()
+
+    class Meta(AssetSerializer.Meta):
+        fields: ClassVar = [
+            *AssetSerializer.Meta.fields,
+            "file_url",
+            "metadata",
+            "renditions",
+            "analysis",
+            "transcription",
+            "jobs",
+        ]
+        read_only_fields = fields
+
+    def get_file_url(self, asset: MediaAsset) -> str | None:
+        if asset.blob_id is None:
+            return None
+        return self._absolute(reverse("api:asset-download", args=[asset.pk]))
+
+    def get_metadata(self, asset: MediaAsset) -> dict[str, Any]:
+        return asset.blob.metadata if asset.blob else {}
+
+    def get_renditions(self, asset: MediaAsset) -> list[dict[str, Any]]:
+        found = asset.blob.renditions.all() if asset.blob else []
+        context = {**self.context, "filename": asset.filename}
+        return list(RenditionSerializer(found, many=True, context=context).data)
+
+    def get_analysis(self, asset: MediaAsset) -> dict[str, Any] | None:
+        return _main_result(asset)
+
+    def get_transcription(self, asset: MediaAsset) -> dict[str, Any] | None:
+        return asset.current.get("transcribe")
+
+    def get_jobs(self, asset: MediaAsset) -> list[dict[str, Any]]:
+        jobs = asset.jobs.prefetch_related("steps").order_by("-id")[:10]
+        return list(JobSerializer(jobs, many=True, context=self.context).data)
+
+
+def _main_result(asset: MediaAsset) -> dict[str, Any] | None:
+    """What the machines say of it: seen, else read."""
+    return asset.current.get("describe") or asset.current.get("read_document")
+
+
+class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
+    serializer_class = AssetSerializer
+    filterset_class = AssetFilter
+    ordering_fields: ClassVar = ["created_at"]
+    parser_classes = (MultiPartParser, JSONParser)
+    scope_of_action: ClassVar = {
+        "create": "upload",
+        "jobs": {"GET": "read", "POST": "analyze"},
+        "partial_update": "upload",
+        "destroy": "upload",
+        "restore": "upload",
+    }
+
+    @property
+    def asker(self) -> Asker:
+        return asker_of(self.request)
+
+    def get_queryset(self) -> QuerySet[MediaAsset]:
+        found = access.assets(self.asker).select_related("blob").prefetch_related("tags")
+        if self.action == "list":
+            return found.prefetch_related(_SMALL).defer(
+                "analysis_log", "wishes", "current", "blob__metadata"
+            )
+        return found.prefetch_related("blob__renditions")
+
+    def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
+        if request.method == "POST" and request.content_type == "multipart/form-data":
+            self._door = multipart.install(request)
+        return super().initialize_request(request, *args, **kwargs)
+
+    def finalize_response(
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        if (door := getattr(self, "_door", None)) is not None:
+            door.discard()
+        return super().finalize_response(request, response, *args, **kwargs)
+
+    @extend_schema(
+        request={"multipart/form-data": UploadSerializer},
+        responses={200: AssetDetailSerializer, 201: AssetDetailSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        """Take in a file. The same bytes in the same space and post answer 200 with the asset there."""
+        form = UploadSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        upload = request.FILES.get("file")
+        if upload is None:
+            raise Invalid("There is no file in this request.", file=["This field is required."])
+        sent = cast("dict[str, Any]", form.validated_data)
+        kept = intake.keep(
+            received=cast("ReceivedUpload", upload).received(), details=self._details(sent)
+        )
+        answer = self._detail(kept.asset.pk)
+        code = status.HTTP_201_CREATED if kept.created else status.HTTP_200_OK
+        url = request.build_absolute_uri(reverse("api:asset-detail", args=[kept.asset.pk]))
+        return Response(answer, status=code, headers={"Location": url})
+
+    def _details(self, sent: dict[str, Any]) -> intake.Details:
+        asker = self.asker
+        space = access.space_for(asker, sent.get("space"))
+        post = None
+        if sent.get("post"):
+            post = access.posts(asker).filter(pk=sent["post"], space=space).first()
+            if post is None:
+                raise NotFound("There is no such post in this space.")
+        return intake.Details(
+            space=space,
+            owner=asker.user_or_none,
+            door=Door.UPLOAD,
+            post=post,
+            title=sent.get("title", ""),
+            alt_text=sent.get("alt_text", ""),
+            tags=tuple(sent.get("tags", ())),
+            local_only=sent.get("local_only", False),
+            wishes={
+                name: str(sent[name]) if isinstance(sent[name], UUID) else sent[name]
+                for name in WISHES
+                if name in sent
+            },
+            key_label=asker.key_label,
+            session=asker.session,
+        )
+
+    def _detail(self, pk: UUID) -> dict[str, Any]:
+        asset = self.get_queryset().get(pk=pk)
+        return dict(AssetDetailSerializer(asset, context=self.get_serializer_context()).data)
+
+    @extend_schema(responses=AssetDetailSerializer)
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """All that is known of one asset."""
+        asset = self.get_object()
+        return Response(AssetDetailSerializer(asset, context=self.get_serializer_context()).data)
+
+    @extend_schema(request=AssetChangeSerializer, responses=AssetDetailSerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change what people say of an asset."""
+        asset = self.get_object()
+        form = AssetChangeSerializer(data=request.data, partial=True)
+        form.is_valid(raise_exception=True)
+        fields = dict(cast("dict[str, Any]", form.validated_data))
+        access.require(self.asker, Action.CHANGE, asset)
+        if "review" in fields:
+            access.require(self.asker, Action.REVIEW, asset)
+        tags = fields.pop("tags", None)
+        if "post" in fields:
+            fields |= self._new_post(asset, fields["post"])
+        assets.change(asset=asset, by=self.asker.user_or_none, fields=fields, tags=tags)
+        return Response(self._detail(asset.pk))
+
+    def _new_post(self, asset: MediaAsset, post_id: UUID | None) -> dict[str, Any]:
+        if post_id is None:
+            return assets.move_to_post(asset, None)
+        post = access.posts(self.asker).filter(pk=post_id).first()
+        if post is None:
+            raise NotFound("There is no such post.")
+        return assets.move_to_post(asset, post)
+
+    @extend_schema(parameters=[OpenApiParameter("purge", bool, description="Delete for good.")])
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Move to the trash; with `purge=1` delete for good."""
+        if request.query_params.get("purge", "").lower() in ("1", "true"):
+            asset = self._in_trash_or_not(pk)
+            access.require(self.asker, Action.PURGE, asset)
+            assets.purge(asset=asset)
+        else:
+            asset = self.get_object()
+            access.require(self.asker, Action.DELETE, asset)
+            assets.trash(asset=asset, by=self.asker.user_or_none)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _in_trash_or_not(self, pk: str) -> MediaAsset:
+        try:
+            wanted = Q(pk=UUID(str(pk)))
+        except ValueError:
+            raise NotFound from None
+        asset = access.within(MediaAsset.objects.all(), self.asker).filter(wanted).first()
+        if asset is None:
+            raise NotFound
+        return asset
+
+    @extend_schema(request=None, responses=AssetDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def restore(self, request: Request, pk: str) -> Response:
+        """Take an asset out of the trash."""
+        asset = self._in_trash_or_not(pk)
+        access.require(self.asker, Action.DELETE, asset)
+        assets.restore(asset=asset, by=self.asker.user_or_none)
+        return Response(self._detail(asset.pk))
+
+    @extend_schema(responses={302: None})
+    @action(detail=True)
+    def download(self, request: Request, pk: str) -> HttpResponseBase:
+        """A redirect to the bytes, at an address that expires."""
+        asset = self.get_object()
+        if asset.blob is None:
+            raise NotFound("The bytes of this asset are not here yet.")
+        url = originals.url(asset)
+        if url is None:
+            return error_response(
+                request._request, Problem("GONE", "This file is not kept any more.")
+            )
+        visits.note_read(asset=asset, asker=self.asker, door="api", request=request._request)
+        return HttpResponseRedirect(url)
+
+    @extend_schema(responses=LogEntrySerializer(many=True))
+    @action(detail=True, pagination_class=None, filterset_class=None)
+    def log(self, request: Request, pk: str) -> Response:
+        """What happened to this asset, oldest first."""
+        return Response(self.get_object().analysis_log)
+
+    @extend_schema(responses=RenditionSerializer(many=True))
+    @action(detail=True, pagination_class=None, filterset_class=None)
+    def renditions(self, request: Request, pk: str) -> Response:
+        """The files made from this asset's bytes."""
+        asset = self.get_object()
+        found = Rendition.objects.filter(blob_id=asset.blob_id)
+        context = {**self.get_serializer_context(), "filename": asset.filename}
+        return Response(RenditionSerializer(found, many=True, context=context).data)
+
+    @extend_schema(responses=AnalysisSerializer(many=True))
+    @action(detail=True, filterset_class=None)
+    def analyses(self, request: Request, pk: str) -> Response:
+        """All results of all runs, newest first."""
+        page = self.paginate_queryset(Analysis.objects.filter(asset=self.get_object()))
+        return self.get_paginated_response(AnalysisSerializer(page, many=True).data)
+
+    @extend_schema(methods=["GET"], responses=JobSerializer(many=True))
+    @extend_schema(methods=["POST"], request=JobRequestSerializer, responses={202: JobSerializer})
+    @action(detail=True, methods=["get", "post"], filterset_class=None)
+    def jobs(self, request: Request, pk: str) -> Response:
+        """The work on this asset, newest first; POST asks for more."""
+        asset = self.get_object()
+        if request.method == "GET":
+            jobs = Job.objects.filter(asset=asset).prefetch_related("steps")
+            page = self.paginate_queryset(jobs)
+            return self.get_paginated_response(JobSerializer(page, many=True).data)
+        access.require(self.asker, Action.RUN, asset)
+        form = JobRequestSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        job = submit(
+            asset=asset, asked=cast("dict[str, Any]", form.validated_data), asker=self.asker
+        )
+        return Response(
+            JobSerializer(job).data,
+            status=status.HTTP_202_ACCEPTED,
+            headers={
+                "Location": request.build_absolute_uri(reverse("api:job-detail", args=[job.pk]))
+            },
+        )
+
+
+def submit(*, asset: MediaAsset, asked: dict[str, Any], asker: Asker) -> Job:
+    """A job as a request asked for it."""
+    params = {
+        name: str(value) if isinstance(value, UUID) else value for name, value in asked.items()
+    }
+    steps = params.pop("steps", None)
+    priority = Priority[params.pop("priority", "interactive").upper()]
+    return engine.submit(
+        asset=asset,
+        steps=steps,
+        params=params,
+        priority=priority,
+        requested_by=asker.user_or_none,
+        key_label=asker.key_label,
+        session=asker.session,
+    )

@@ -1,0 +1,1 @@
+"""HTTP for work on media: how jobs and analyses are shown."""
