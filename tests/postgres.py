@@ -56,6 +56,7 @@ def find_programs() -> Path:
 def _candidates() -> Iterator[Path]:
     if named := os.environ.get("POSTGRES_BIN"):
         yield Path(named)
+        return
     if found := shutil.which("postgres"):
         yield Path(found).resolve().parent
     for pattern in (
