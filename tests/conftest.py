@@ -86,12 +86,13 @@ def _enter_run(name: str) -> None:
         os.environ.pop(variable, None)
     os.environ.update(
         DJANGO_SETTINGS_MODULE="mediahub.settings",
-        ENV_FILE=os.devnull,
+        ENV_FILE="",  # none
         DATA_DIR=str(data),
         DEBUG="false",
         ALLOWED_HOSTS="127.0.0.1,localhost",
         DATABASE_URL=os.environ.get(_RUN_POSTGRES) or f"sqlite:///{folder}/unused.sqlite3",
         LOG_FILE=str(folder / "media.log"),
+        STATIC_MANIFEST="false",  # static files are served from where they lie, uncollected
     )
     _ = django_settings.DATABASES  # reads the settings; the plugin for Django sets up what is read
 
