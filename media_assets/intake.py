@@ -151,7 +151,7 @@ def _stored(blob: Blob, received: Received, details: Details) -> dict[str, Any]:
         filename=received.filename,
         by=details.owner.get_username() if details.owner else None,
         key=details.key_label or None,
-        request_id=log_context.get("request_id"),
+        request_id=log_context.fields().get("request_id"),
     )
 
 

@@ -24,7 +24,7 @@ def note_read(*, asset: MediaAsset, asker: Asker, door: str, request: HttpReques
         key_label=asker.key_label,
         door=door,
         ip=getattr(request, "client_ip", None) or None,
-        request_id=str(log_context.get("request_id") or ""),
+        request_id=str(log_context.fields().get("request_id") or ""),
     )
     if asset.blob_id is not None:
         Blob.objects.filter(pk=asset.blob_id).update(accessed_at=timezone.now())
