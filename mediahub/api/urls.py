@@ -1,0 +1,40 @@
+"""Every address of the API, under /api/. Each part of the product adds its routes to `router`."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from rest_framework.routers import SimpleRouter
+
+from mediahub.api.assets import AssetViewSet
+from mediahub.api.errors import not_found
+from mediahub.api.jobs import JobViewSet
+from mediahub.api.keys import ApiKeyViewSet
+from mediahub.api.overview import ConfigView
+from mediahub.api.schema import SchemaView, redoc, redoc_script, swagger
+from mediahub.api.spaces import MemberViewSet, SpaceViewSet
+from mediahub.api.tokens import RefreshView, TokenView
+
+app_name = "api"
+
+router = SimpleRouter(use_regex_path=False)
+router.register("assets", AssetViewSet, basename="asset")
+router.register("jobs", JobViewSet, basename="job")
+router.register("api-keys", ApiKeyViewSet, basename="api-key")
+router.register("spaces", SpaceViewSet, basename="space")
+router.register("spaces/<uuid:space_id>/members", MemberViewSet, basename="member")
+
+v1: list[URLPattern | URLResolver] = [
+    path("auth/token/", TokenView.as_view(), name="auth-token"),
+    path("auth/token/refresh/", RefreshView.as_view(), name="auth-token-refresh"),
+    path("config/", ConfigView.as_view(), name="config"),
+    *router.urls,
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("schema/", SchemaView.as_view(), name="schema"),
+    path("docs/", swagger, name="docs"),
+    path("redoc/", redoc, name="redoc"),
+    path("redoc/redoc.js", redoc_script, name="redoc-script"),
+    path("v1/", include(v1)),
+    re_path(r"", not_found),
+]
