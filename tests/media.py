@@ -185,7 +185,7 @@ def _hevc_still(image: Image.Image) -> tuple[bytes, bytes]:
         for packet in (*stream.encode(av.VideoFrame.from_image(image)), *stream.encode(None)):
             out.mux(packet)
     buffer.seek(0)
-    with av.open(buffer) as made:
+    with av.open(buffer, "r") as made:
         video = made.streams.video[0]
         config = video.codec_context.extradata
         assert config is not None

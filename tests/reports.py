@@ -29,7 +29,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     _refuse_skips(report)
-    item.stash.setdefault(_REPORTS, {})[report.when or ""] = report
+    item.stash.setdefault(_REPORTS, {})[report.when] = report
     if report.failed:
         for log, start in item.stash.get(_LOGS, []):
             if log.exists():
