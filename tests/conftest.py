@@ -80,8 +80,9 @@ def _begin_run() -> None:
 def _enter_run(name: str) -> None:
     """The environment of a process that runs tests, whatever the shell's is."""
     folder = Path(os.environ[_RUN_FOLDER]) / name
-    data = folder / "data"
-    data.mkdir(parents=True, mode=0o700)
+    data, static = folder / "data", folder / "static"
+    for each in (data, static):
+        each.mkdir(parents=True, mode=0o700)
     for variable in (*_documented_settings(), *_PROXIES):
         os.environ.pop(variable, None)
     os.environ.update(
@@ -92,6 +93,7 @@ def _enter_run(name: str) -> None:
         ALLOWED_HOSTS="127.0.0.1,localhost",
         DATABASE_URL=os.environ.get(_RUN_POSTGRES) or f"sqlite:///{folder}/unused.sqlite3",
         LOG_FILE=str(folder / "media.log"),
+        STATIC_ROOT=str(static),
         STATIC_MANIFEST="false",  # static files are served from where they lie, uncollected
     )
     _ = django_settings.DATABASES  # reads the settings; the plugin for Django sets up what is read

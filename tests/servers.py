@@ -43,7 +43,7 @@ class Server:
     def wait_until_live(self, timeout: float = 30) -> None:
         def answers() -> bool:
             if not self.process.running:
-                raise AssertionError(f"gunicorn ended:\n{self.process.output()[-3000:]}")
+                raise AssertionError("gunicorn ended")
             with contextlib.suppress(httpx.TransportError):
                 return httpx.get(f"{self.url}/health/live", trust_env=False).is_success
             return False
@@ -85,8 +85,9 @@ def run_server(log: Path, **changes: Change) -> Server:
     server = Server(process, port)
     try:
         server.wait_until_live()
-    except BaseException:
+    except BaseException as error:
         process.kill()
+        error.add_note(f"The last of {log}:\n{process.output()[-3000:]}")
         raise
     return server
 
