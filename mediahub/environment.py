@@ -38,7 +38,7 @@ class Environment:
 
     def __init__(self, file: Path | None = None) -> None:
         self._env = environ.Env()
-        self.names: set[str] = set()
+        self.names: set[str] = {"ENV_FILE"}
         self.secrets: set[str] = set()  # names whose values must never be shown
         if file is not None:
             environ.Env.read_env(file)  # what is in the environment already wins
@@ -62,7 +62,7 @@ class Environment:
             raise _wrong(name, value, f"one of {', '.join(sorted(choices))}")
         return value
 
-    def flag(self, name: str, default: bool) -> bool:  # noqa: FBT001 - reads as the others do
+    def flag(self, name: str, *, default: bool) -> bool:
         value = self.given(name)
         if value is None:
             return default

@@ -51,6 +51,7 @@ STOP_GRACE_S = ENV.number("STOP_GRACE_S", 60)
 # Used by `manage.py prepare` on the first start; read there, listed here.
 DJANGO_SUPERUSER_USERNAME = ENV.text("DJANGO_SUPERUSER_USERNAME", "admin")
 ENV.secret("DJANGO_SUPERUSER_PASSWORD")
+ENV.text("DJANGO_SUPERUSER_EMAIL")
 
 # ------------------------------------------------------------------- security
 
@@ -151,7 +152,7 @@ AUTH_PASSWORD_VALIDATORS = [
 AUTH_PASSWORD_VALIDATORS[1]["OPTIONS"] = {"min_length": 10}  # type: ignore[assignment]
 SIGN_UP = ENV.flag("SIGN_UP", default=False)
 DEFAULT_ROLE = ENV.text("DEFAULT_ROLE", "contributor")
-API_RATE = ENV.text("API_RATE", "1200/min")
+API_RATE = ENV.text("API_RATE", "1200/min").removeprefix("none")  # empty: no limit
 LOGIN_URL = "/admin/login/"
 LOGIN_REDIRECT_URL = "/"
 
