@@ -45,7 +45,8 @@ def media_file(
 ) -> bytes:
     """A short file of the container with a tone, moving colours, or both."""
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format=container) as out:
+    opened: Any = av.open(buffer, "w", format=container)
+    with opened as out:
         # FFmpeg's own Vorbis encoder calls itself experimental, and knows only stereo.
         audio = out.add_stream(sound, rate=48000, options={"strict": "-2"}) if sound else None
         if audio is not None:
@@ -91,10 +92,12 @@ def box(name: bytes, *content: bytes) -> bytes:
 def _hevc_frame(image: Image.Image) -> tuple[bytes, bytes]:
     """The decoder's configuration box and the one key frame, as HEIF wants them."""
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="hevc") as out:
+    opened: Any = av.open(buffer, "w", format="hevc")
+    make_frame: Any = av.VideoFrame.from_image
+    with opened as out:
         stream = out.add_stream("libx265", rate=1, options={"x265-params": "log-level=none"})
         stream.width, stream.height, stream.pix_fmt = *image.size, "yuv420p"
-        for packet in [*stream.encode(av.VideoFrame.from_image(image)), *stream.encode(None)]:
+        for packet in [*stream.encode(make_frame(image)), *stream.encode(None)]:
             out.mux(packet)
     units = [unit.rstrip(b"\0") for unit in buffer.getvalue().split(b"\0\0\1")[1:]]
     by_type = {unit[0] >> 1 & 63: unit for unit in units}  # 32 to 34 are the parameter sets
