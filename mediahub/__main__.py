@@ -12,14 +12,15 @@ import socket
 import sys
 from pathlib import Path
 
-import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from mediahub import datadir
 from mediahub.datadir import CannotStart
+from mediahub.environment import Environment, env_file
 from mediahub.parent import Child, Parent, say
 
 # For somebody who waits at a terminal; a service keeps the longer default of the settings.
-STOP_GRACE_S = "10"
+STOP_GRACE_S = 10
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,19 +32,19 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     os.umask(0o077)
-    if (datadir.BASE_DIR / ".env").exists():
-        environ.Env.read_env(datadir.BASE_DIR / ".env")
     try:
-        folder = datadir.locate()
+        env = Environment(env_file(datadir.BASE_DIR))
+        folder = env.path("DATA_DIR", datadir.BASE_DIR / "data", base=datadir.BASE_DIR)
+        grace = env.number("STOP_GRACE_S", STOP_GRACE_S)
         datadir.prepare(folder)
-        listener = listen(os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000")
-        grace = number("STOP_GRACE_S", STOP_GRACE_S)
-    except CannotStart as error:
+        listener = listen(env.text("HOST", "127.0.0.1"), env.number("PORT", 8000))
+    except (CannotStart, ImproperlyConfigured) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     # Settled here once, for all children and whatever folder they work in.
-    os.environ["DATA_DIR"] = str(folder)
-    os.environ["PORT"] = str(listener.getsockname()[1])
+    os.environ.update(
+        DATA_DIR=str(folder), PORT=str(listener.getsockname()[1]), STOP_GRACE_S=str(grace)
+    )
     ready, ready_writer = os.pipe()
     os.set_blocking(ready_writer, False)
     parent = Parent(
@@ -78,26 +79,17 @@ def worker() -> Child:
     return Child("worker", [sys.executable, "manage.py", "worker"])
 
 
-def number(name: str, default: str) -> float:
-    """A number of the environment, where the children find it too. Raises `CannotStart`."""
-    text = os.environ.setdefault(name, default)
-    try:
-        return float(text)
-    except ValueError:
-        raise CannotStart(f"{name} must be a number, not {text!r}.") from None
-
-
-def listen(host: str, port: str) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Take the port now, before the work of starting: whoever connects early is answered later.
 
     The socket is this process's own, so that a web server that is started again refuses nobody.
     Raises `CannotStart`.
     """
-    if not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise CannotStart(f"PORT must be a number from 1 to 65535, not {port!r}.")
+    if not 0 <= port <= 65535:
+        raise CannotStart(f"PORT must be a number from 1 to 65535, not {port}.")
     try:
         family, _, _, _, address = socket.getaddrinfo(
-            host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

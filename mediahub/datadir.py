@@ -1,4 +1,4 @@
-"""DATA_DIR before Django is there: found, made private, tried, and given its secret key.
+"""DATA_DIR before Django is there: made private, tried, and given its secret key.
 
 Plain Python, because `python -m mediahub` needs it before the settings, which refuse to be without a key.
 """
@@ -19,11 +19,6 @@ ADMIN_PASSWORD_FILE = "admin-password"  # noqa: S105
 
 class CannotStart(Exception):
     """One line for a person: what is wrong and what would cure it."""
-
-
-def locate() -> Path:
-    """DATA_DIR of the environment, else `data` beside the code."""
-    return BASE_DIR / Path(os.environ.get("DATA_DIR") or "data").expanduser()
 
 
 def prepare(folder: Path) -> None:

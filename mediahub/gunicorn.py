@@ -30,10 +30,14 @@ backlog = 2048
 keepalive = 15
 # A process whose main loop stands still for so long is replaced; a slow request does not count.
 timeout = 60
-graceful_timeout = int(settings.STOP_GRACE_S)
+graceful_timeout = settings.STOP_GRACE_S
 max_requests = 0
 
-bind = [f"{os.environ.get('HOST') or '127.0.0.1'}:{os.environ.get('PORT') or '8000'}"]
+bind = [
+    f"[{settings.HOST}]:{settings.PORT}"
+    if ":" in settings.HOST
+    else f"{settings.HOST}:{settings.PORT}"
+]
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 16_380

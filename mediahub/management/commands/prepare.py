@@ -53,11 +53,10 @@ class Command(BaseCommand):
             self.stdout.write(f"Migrating the database: {len(pending)} migrations.")
         # Also with nothing pending: it completes permissions that an interrupted run left out.
         call_command("migrate", interactive=False, verbosity=0)
-        call_command("createcachetable", verbosity=0)
 
     def collect_static(self) -> None:
         """Copy the static files together when they have changed since the last time."""
-        if settings.DEBUG:  # they are served from where they lie
+        if not settings.STATIC_MANIFEST:  # they are served from where they lie
             return
         stamp = Path(settings.STATIC_ROOT) / STATIC_STAMP
         state = state_of_static_files()
