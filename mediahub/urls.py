@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
+
+from mediahub import health, metrics
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    # Asked by machines, which follow no redirect for a slash.
+    re_path(r"^health/?$", health.alive, name="health"),
+    re_path(r"^health/live/?$", health.alive, name="health-live"),
+    re_path(r"^health/ready/?$", health.ready, name="health-ready"),
+    re_path(r"^metrics/?$", metrics.metrics, name="metrics"),
     path("admin/", admin.site.urls),
+    path("api/", include("mediahub.api.urls")),
 ]

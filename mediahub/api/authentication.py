@@ -18,12 +18,12 @@ from rest_framework.request import Request
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken
 
-from mediahub.api.errors import AUTHENTICATE
 from mediahub.models import KEY_MARK, ApiKey, SignIn
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+AUTHENTICATE = 'Bearer realm="mediahub"'
 _LONGEST_CREDENTIAL = 4096
 _REFUSED = "This token or key is not valid, or no longer is."
 SIGN_IN_CLAIM = "sid"

@@ -36,6 +36,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from media_assets.errors import MediaHubError
+from mediahub.api.authentication import AUTHENTICATE
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,6 @@ _MESSAGES: Final = {
     503: "MediaHub cannot answer just now. Try again shortly.",
 }
 DATABASE_AWAY_S: Final = 5  # seconds after which a caller may ask again
-AUTHENTICATE: Final = 'Bearer realm="mediahub"'
 API_PATHS: Final = ("/api/", "/v1/", "/webhooks/")
 _HEADERS_OF_A_BODY: Final = {"content-type", "content-length", "content-encoding", "etag"}
 

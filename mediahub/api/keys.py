@@ -46,7 +46,7 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
         read_only_fields = fields
 
 
-class NewApiKeySerializer(ApiKeySerializer):
+class ApiKeyWithSecretSerializer(ApiKeySerializer):
     """A key as it is shown once."""
 
     key = serializers.CharField(
@@ -60,7 +60,7 @@ class NewApiKeySerializer(ApiKeySerializer):
         read_only_fields = fields
 
 
-class ApiKeyRequestSerializer(serializers.Serializer[Any]):
+class NewApiKeySerializer(serializers.Serializer[Any]):
     label = serializers.CharField(max_length=100)
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=Scope.choices),
@@ -104,10 +104,10 @@ class ApiKeyViewSet(
             keys = keys.filter(space_id=self.asker.only_space)
         return keys
 
-    @extend_schema(request=ApiKeyRequestSerializer, responses={201: NewApiKeySerializer})
+    @extend_schema(request=NewApiKeySerializer, responses={201: ApiKeyWithSecretSerializer})
     def create(self, request: Request) -> Response:
         """Make a key. Its secret is in this answer and nowhere else."""
-        form = ApiKeyRequestSerializer(data=request.data)
+        form = NewApiKeySerializer(data=request.data)
         form.is_valid(raise_exception=True)
         wish = dict(cast("dict[str, Any]", form.validated_data))
         maker = key_of(request)

@@ -24,7 +24,6 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
-from rest_framework.views import APIView
 
 from media_assets.errors import Invalid
 
@@ -83,7 +82,7 @@ class CursorPagination(BasePagination):
     query_parameters: ClassVar = ("cursor", "page_size", "ordering")
 
     def paginate_queryset(  # type: ignore[override]  # rows that are no query have no cursor
-        self, queryset: QuerySet[M], request: Request, view: APIView | None = None
+        self, queryset: QuerySet[M], request: Request, view: Any = None
     ) -> list[M]:
         self.address = request.build_absolute_uri()
         self.ordering = ordering_of(request.query_params.get("ordering"), view)

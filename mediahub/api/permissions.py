@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from media_assets.errors import PermissionDenied
 from mediahub.api.authentication import key_of
 from mediahub.models import Scope
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # at run time it would import us
 
 
 class RequiresScope(BasePermission):

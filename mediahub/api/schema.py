@@ -1,32 +1,14 @@
-"""The API described: OpenAPI 3.1 at /api/schema/, and the two pages that show it.
-
-Every operation lists the refusals it can answer with, in one shape. The pages load nothing from other
-hosts and run under the site's Content-Security-Policy; see docs/decisions for what ReDoc needs besides.
-"""
+"""How the API describes itself: every operation lists the refusals it can answer with, in one shape."""
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
-from django.contrib.staticfiles import finders
-from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import get_token
-from django.shortcuts import render
-from django.urls import reverse
-from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_safe
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiParameter
-from drf_spectacular.views import SpectacularAPIView
-from rest_framework.permissions import AllowAny
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 from mediahub.api.errors import code_for_status, default_message
 
@@ -80,6 +62,11 @@ class HouseSchema(AutoSchema):
                 )
             )
         return parameters
+
+    def map_parsers(self) -> list[str]:
+        """JSON where it is taken: that forms are understood too is a courtesy, not a second contract."""
+        found: list[str] = super().map_parsers()
+        return ["application/json"] if "application/json" in found else found
 
     def _error_statuses(self, operation: dict[str, Any]) -> set[int]:
         statuses = {406, 429, 500, 503}
@@ -156,69 +143,3 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
             "name": settings.SESSION_COOKIE_NAME,
             "description": "A browser's session; what changes something needs X-CSRFToken too.",
         }
-
-
-@functools.cache
-def document() -> dict[str, Any]:
-    """The schema. The same for everybody, and a second's work, so it is made once for each process."""
-    return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call,no-any-return]
-
-
-class SchemaView(SpectacularAPIView):
-    """This API, described in OpenAPI 3.1."""
-
-    permission_classes = (AllowAny,)
-    authentication_classes = ()
-
-    def _get_schema_response(self, request: Request) -> Response:
-        return Response(document(), headers={"Cache-Control": "public, max-age=300"})
-
-
-# ------------------------------------------------------------------- the pages
-
-_REDOC: Final = "drf_spectacular_sidecar/redoc/bundles/redoc.standalone.js"
-# ReDoc's page shows a logo from its maker's host. The pages load nothing from there.
-_FOREIGN_LOGO: Final = "https://cdn.redoc.ly/redoc/logo-mini.svg"
-_LOCAL_LOGO: Final = (
-    "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
-)
-_ALONE: Final = (
-    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-)
-# What ReDoc needs besides: style elements that are empty when they come (this is the hash of nothing)
-# and are filled by its script, and its search in a worker made from a blob.
-_EMPTY_STYLE: Final = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
-SWAGGER_POLICY: Final = _ALONE + "style-src 'self'"
-REDOC_POLICY: Final = _ALONE + f"style-src 'self' {_EMPTY_STYLE}; worker-src blob:"
-
-
-@require_safe
-def swagger(request: HttpRequest) -> HttpResponse:
-    """Swagger UI: read the API, and try it with the session one has."""
-    context = {"schema_url": reverse("api:schema"), "csrf_token_value": get_token(request)}
-    response = render(request, "api/swagger.html", context)
-    response["Content-Security-Policy"] = SWAGGER_POLICY
-    return response
-
-
-@require_safe
-def redoc(request: HttpRequest) -> HttpResponse:
-    """ReDoc: the same to read at length."""
-    response = render(request, "api/redoc.html", {"schema_url": reverse("api:schema")})
-    response["Content-Security-Policy"] = REDOC_POLICY
-    return response
-
-
-@require_safe
-@cache_control(public=True, max_age=86400)
-def redoc_script(request: HttpRequest) -> HttpResponse:
-    """ReDoc's script, without the address of the foreign logo."""
-    return HttpResponse(_redoc_script(), content_type="text/javascript; charset=utf-8")
-
-
-@functools.cache
-def _redoc_script() -> str:
-    found = finders.find(_REDOC)
-    assert isinstance(found, str), "drf-spectacular's sidecar brings ReDoc"
-    return Path(found).read_text().replace(_FOREIGN_LOGO, _LOCAL_LOGO)

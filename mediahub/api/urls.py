@@ -6,11 +6,11 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from rest_framework.routers import SimpleRouter
 
 from mediahub.api.assets import AssetViewSet
+from mediahub.api.docs import SchemaView, redoc, redoc_script, swagger
 from mediahub.api.errors import not_found
 from mediahub.api.jobs import JobViewSet
 from mediahub.api.keys import ApiKeyViewSet
 from mediahub.api.overview import ConfigView
-from mediahub.api.schema import SchemaView, redoc, redoc_script, swagger
 from mediahub.api.spaces import MemberViewSet, SpaceViewSet
 from mediahub.api.tokens import RefreshView, TokenView
 
