@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
+
+from mediahub import sentry
 
 
 class MediaHubConfig(AppConfig):
     name = "mediahub"
     verbose_name = "MediaHub"
+
+    def ready(self) -> None:
+        import_module("mediahub.checks")
+        sentry.start()

@@ -14,6 +14,7 @@ from collections.abc import Collection
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -122,6 +123,13 @@ class Environment:
         """An absolute path; a relative one counts from `base`, the same for every process."""
         value = self.given(name)
         return (base / Path(value).expanduser()).resolve() if value else default
+
+    def time_zone(self, name: str, default: str) -> str:
+        value = self.text(name, default)
+        try:
+            return ZoneInfo(value).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise _wrong(name, value, "a name such as Europe/Vienna") from None
 
     def database(self, name: str, default: str) -> dict[str, Any]:
         self.secrets.add(name)

@@ -1,4 +1,4 @@
-"""What happens around every request: its id, its log line, whose address counts, and the headers of its answer."""
+"""Around every request: its id, its log line, whose address counts, and the headers of its answer."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class RequestMiddleware:
 
 
 def request_id_of(request: HttpRequest) -> str:
-    """The caller's own X-Request-ID where it is well formed, so that it can follow its call; else a new one."""
+    """The caller's own X-Request-ID where it is well formed, so that it can follow its calls; else ours."""
     given = request.headers.get("X-Request-ID", "")
     return given if _REQUEST_ID.fullmatch(given) else uuid7().hex
 

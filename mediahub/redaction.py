@@ -14,12 +14,17 @@ HIDDEN: Final = "[redacted]"
 _SHORTEST: Final = 8  # a shorter setting would be found in ordinary words
 
 # Words that, at the end of a name, say that its value is a secret. "tokens", a count, is none.
-_SECRET_WORDS = (
+_ENDING = (
     r"(?:password|passwd|passphrase|secret|token|api[-_]?key|access[-_]?key(?:[-_]?id)?|private[-_]?key"
     r"|secret[-_]?key|signature|credentials?|authorization|cookie|dsn)"
 )
-_SECRET_NAME: Final = re.compile(rf"(?:^|[\w-]*[-_]){_SECRET_WORDS}", re.IGNORECASE)
+_SECRET_NAME: Final = re.compile(rf"(?:^|[\w-]*[-_]){_ENDING}", re.IGNORECASE)
 _CREDENTIAL = r"(?:(?=[^\s\"']*\d)[\w.~+/=:-]{8,}|[\w.~+/=-]{20,})"
+_PARAMETERS = (
+    r"x-amz-[a-z-]+|x-goog-[a-z-]+|signature|sig|policy|key-pair-id|awsaccesskeyid"
+    r"|access_token|token|key|api_?key|secret|password|code|hash"
+)
+_NAME_OF_SECRET = rf"((?<![a-z0-9])[\w-]*?{_ENDING}[\"']?\s*[:=]\s*[\"']?)"
 _PATTERNS: Final = [
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in [
@@ -30,17 +35,9 @@ _PATTERNS: Final = [
             rf"\1\2{HIDDEN}",
         ),
         # ?X-Amz-Signature=…&token=…
-        (
-            r"([?&;](?:x-amz-[a-z-]+|x-goog-[a-z-]+|signature|sig|policy|key-pair-id|awsaccesskeyid"
-            r"|access_token|token|key|api_?key|secret|password|code|hash)=)[^&\s\"'<>]+",
-            rf"\1{HIDDEN}",
-        ),
+        (rf"([?&;](?:{_PARAMETERS})=)[^&\s\"'<>]+", rf"\1{HIDDEN}"),
         # password=…, "api_key": "…"
-        (
-            rf"((?<![a-z0-9])[\w-]*?{_SECRET_WORDS}[\"']?\s*[:=]\s*[\"']?)(?!\[redacted|bearer|basic)"
-            r"[^\s\"',;&}]{6,}",
-            rf"\1{HIDDEN}",
-        ),
+        (rf"{_NAME_OF_SECRET}(?!\[redacted|bearer|basic)[^\s\"',;&}}]{{6,}}", rf"\1{HIDDEN}"),
         # postgres://user:password@host
         (r"(://)[^/\s:@\"']*:[^/\s@\"']+(?=@)", rf"\1{HIDDEN}"),
     ]

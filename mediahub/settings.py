@@ -153,11 +153,11 @@ AUTH_PASSWORD_VALIDATORS[1]["OPTIONS"] = {"min_length": 10}  # type: ignore[assi
 SIGN_UP = ENV.flag("SIGN_UP", default=False)
 DEFAULT_ROLE = ENV.text("DEFAULT_ROLE", "contributor")
 API_RATE = ENV.text("API_RATE", "1200/min").removeprefix("none")  # empty: no limit
-LOGIN_URL = "/admin/login/"
-LOGIN_REDIRECT_URL = "/"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
 
 LANGUAGE_CODE = "en"
-TIME_ZONE = ENV.text("TIME_ZONE", "UTC")
+TIME_ZONE = ENV.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True
 
 # ------------------------------------------------------------------- apps and pages
