@@ -41,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (CannotStart, ImproperlyConfigured) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    if env.given("LOG_FORMAT") is None and sys.stdout.isatty():
+        os.environ["LOG_FORMAT"] = "text"
     # Settled here once, for all children and whatever folder they work in.
     os.environ.update(
         DATA_DIR=str(folder), PORT=str(listener.getsockname()[1]), STOP_GRACE_S=str(grace)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging.config
 import os
 import signal
 import socket
@@ -51,6 +52,8 @@ forwarder_headers = ""
 control_socket_disable = True
 # Requests are logged by our own middleware, with their ids.
 accesslog = None
+# Until `on_starting` hands gunicorn's own lines to our logging.
+loglevel = "warning"
 # The beat file of a process is touched each second: in memory where there is such a folder.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - made by mkstemp
 proc_name = "mediahub"
@@ -60,6 +63,11 @@ CLIENT_SILENCE_S = 60
 # Names the descriptor on which the parent hears that a process can answer.
 READY_FD = "MEDIAHUB_READY_FD"
 _PR_SET_PDEATHSIG = 1
+
+
+def on_starting(_server: Any) -> None:
+    """The master's lines look as all others do."""
+    logging.config.dictConfig(settings.LOGGING)
 
 
 def when_ready(server: Any) -> None:
