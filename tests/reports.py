@@ -34,7 +34,7 @@ def pytest_runtest_makereport(
         for log, start in item.stash.get(_LOGS, []):
             if log.exists():
                 text = log.read_bytes()[start:].decode(errors="replace")
-                report.sections.append((f"Last of {log.name}", text[-6000:]))
+                report.sections.append((f"Last of {log.name}", text[-4000:]))
     return report
 
 

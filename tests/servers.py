@@ -128,7 +128,8 @@ def start_server(
     servers: list[Server] = []
 
     def start(**changes: Change) -> Server:
-        servers.append(run_server(tmp_path / f"gunicorn-{next(_number)}.log", **changes))
+        log = tmp_path / f"gunicorn-{next(_number)}.log"
+        servers.append(run_server(log, **{"WEB_WORKERS": "1", **changes}))
         show_on_failure(request.node, servers[-1].process.log)
         return servers[-1]
 
