@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
-from django.db.models.functions import Greatest
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from media_assets import analysis_log
@@ -153,7 +153,7 @@ def cancel_many(*, jobs: QuerySet[Job], reason: str) -> int:
         waiting_for="",
         token=F("token") + 1,
         # A worker may not have noticed yet: a retry waits until its lease would have ended.
-        run_after=Greatest(F("lease_until"), DbNow(), output_field=Job.run_after.field),  # type: ignore[attr-defined]
+        run_after=Coalesce(F("lease_until"), DbNow()),
         lease_until=None,
         error_code="CANCELLED",
         error_message=reason,
@@ -182,10 +182,9 @@ def retry(*, job: Job) -> Job:
     locked = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
     if locked.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
         raise Conflict(f"A job that is {locked.status} cannot be retried.", status=locked.status)
-    not_done = locked.steps.exclude(state__in=(StepState.COMPLETED, StepState.SKIPPED))
     # What was skipped because an earlier step failed gets another chance too.
-    not_done = not_done | locked.steps.filter(state=StepState.SKIPPED, error_code="NEEDS_FAILED")
-    not_done.update(
+    done = Q(state=StepState.COMPLETED) | Q(state=StepState.SKIPPED, error_code="")
+    JobStep.objects.filter(job=locked).exclude(done).update(
         state=StepState.PENDING, error_code="", error_message="", reason="", completed_at=None
     )
     waits = locked.run_after > timezone.now()

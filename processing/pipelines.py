@@ -50,8 +50,10 @@ def plan(*, kind: str, steps: list[str] | None, has_bytes: bool) -> list[str]:
                 f"The step {unfit[0]} does not fit media of kind {kind}.",
                 steps=[f"Not for {kind}: {', '.join(unfit)}"],
             )
-    chosen = {name for name in wanted if name in known and not known[name].fetches_bytes}
-    return sorted(chosen, key=position)
+    chosen = [
+        name for name in dict.fromkeys(wanted) if name in known and not known[name].fetches_bytes
+    ]
+    return sorted(chosen, key=position)  # a stable sort: steps of plug-ins keep the order asked for
 
 
 def position(name: str) -> int:

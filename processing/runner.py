@@ -188,8 +188,10 @@ def _complete(context: StepContext, outcome: Outcome, started: float) -> None:
 
 def _add_steps(job: Job, outcome: Completed) -> None:
     """Steps that are only known now: those of a file that was just fetched."""
-    there = set(job.steps.values_list("name", flat=True))
-    names = sorted(there | set(outcome.then), key=pipelines.position)
+    if not outcome.then:
+        return
+    there = list(job.steps.order_by("position").values_list("name", flat=True))
+    names = sorted(dict.fromkeys([*there, *outcome.then]), key=pipelines.position)
     for position, name in enumerate(names):
         JobStep.objects.update_or_create(job=job, name=name, defaults={"position": position})
 

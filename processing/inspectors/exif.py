@@ -131,7 +131,7 @@ def _degrees(gps: Mapping[int, Any], tag: int, ref: int, negative: str, most: in
     numbers = [_number(part) for part in parts]
     if any(number is None or number < 0 for number in numbers):
         return None
-    value = sum((number or 0) / 60**n for n, number in enumerate(numbers))
+    value: float = sum((number or 0) / 60**n for n, number in enumerate(numbers))
     if value > most:
         return None
     return round(-value if one_line(gps.get(ref)).upper().startswith(negative) else value, 6)

@@ -1,0 +1,275 @@
+"""PDF: text page by page, which pages are only pictures, the first page as a picture, title and author.
+
+pdfium reads; pypdf is asked for what pdfium cannot open or a page it cannot load. A document of more than
+`max_pages` is read that far and says `truncated: true`; its page count is told in full where it is no lie.
+A password other than the empty one is ENCRYPTED_FILE; a document without a readable page is CORRUPT_FILE.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pypdfium2 as pdfium
+import pypdfium2.raw as pdfium_c
+from PIL import Image
+
+from processing.inspectors import renditions
+from processing.inspectors.base import Inspection, RenditionFile, Unreadable
+from processing.inspectors.passages import DocumentOptions, Passages
+from processing.inspectors.strings import clean_text, one_line
+
+# pdfium keeps global state without locks: two threads in it at once get random errors.
+_ONE_AT_A_TIME = threading.Lock()
+
+FEW_CHARACTERS = 16  # a page with less text than this, and something drawn on it, is a picture of a page
+_GARBLED = 0.3  # a share of signs without meaning: the font has no table of what its shapes stand for
+_FAILURES_IN_A_ROW = 20  # then the page count is taken for a lie
+_MOST_ON_A_PAGE = 4_000_000  # characters
+_INFO = {"title": "Title", "author": "Author", "subject": "Subject", "keywords": "Keywords"}
+_MADE = {"creator": "Creator", "producer": "Producer"}
+
+
+def inspect(source: Path, workdir: Path, options: DocumentOptions) -> Inspection:
+    with _ONE_AT_A_TIME:
+        try:
+            with _opened(source) as document:
+                return _inspect(document, source, workdir, options)
+        except pdfium.PdfiumError as error:
+            if error.err_code in (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY):
+                raise _encrypted() from error
+            return _by_second_reader(source, options)
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[pdfium.PdfDocument]:
+    document = pdfium.PdfDocument(source)
+    try:
+        yield document
+    finally:
+        document.close()
+
+
+def _encrypted() -> Unreadable:
+    return Unreadable("ENCRYPTED_FILE", "The PDF needs a password.")
+
+
+def _damaged() -> Unreadable:
+    return Unreadable("CORRUPT_FILE", "The PDF is damaged: none of its pages can be read.")
+
+
+def _inspect(
+    document: pdfium.PdfDocument, source: Path, workdir: Path, options: DocumentOptions
+) -> Inspection:
+    reader = _Reader(document, source, options)
+    reader.read()
+    info = document.get_metadata_dict()
+    metadata = {name: one_line(info.get(key)) for name, key in (_INFO | _MADE).items()}
+    metadata = {name: value for name, value in metadata.items() if value}
+    metadata["format"] = "pdf"
+    metadata["encrypted"] = pdfium_c.FPDF_GetSecurityHandlerRevision(document.raw) != -1
+    made = []
+    if options.want_renditions:
+        with suppress(pdfium.PdfiumError, MemoryError):  # text without a picture is worth having
+            made = _first_page(document, workdir)
+    return Inspection({"pages": reader.page_count}, metadata, made, reader.as_json())
+
+
+class _Reader:
+    """One pass over the pages."""
+
+    def __init__(self, document: pdfium.PdfDocument, source: Path, options: DocumentOptions) -> None:
+        self.document = document
+        self.claimed = len(document)
+        self.page_count = self.claimed
+        self.passages = Passages(options.max_text_bytes)
+        self.needs_ocr: list[int] = []
+        self.failed: list[int] = []
+        self._limit = options.max_pages
+        self._second = _SecondReader(source)
+
+    def read(self) -> None:
+        in_a_row = last = 0
+        for number in range(1, min(self.claimed, self._limit) + 1):
+            text = self._text(number)
+            if text is None:
+                self.failed.append(number)
+                in_a_row += 1
+                if in_a_row == _FAILURES_IN_A_ROW:
+                    break
+                continue
+            in_a_row, last = 0, number
+            if not self.passages.add(text, page=number):
+                break
+        if not last:
+            raise _damaged()
+        self._settle(last, in_a_row)
+
+    def _settle(self, last: int, in_a_row: int) -> None:
+        """Whether the count is to be believed: a tail of pages that are not there is no part of it."""
+        if in_a_row == _FAILURES_IN_A_ROW:
+            self.page_count = last
+            self.failed = [number for number in self.failed if number < last]
+        elif self.claimed > self._limit:
+            self.passages.truncated = True
+            page = pdfium_c.FPDF_LoadPage(self.document.raw, self.claimed - 1)
+            if page:
+                pdfium_c.FPDF_ClosePage(page)
+            else:
+                self.page_count = last
+
+    def _text(self, number: int) -> str | None:
+        """A page's text; None where no reader can load it."""
+        page = pdfium_c.FPDF_LoadPage(self.document.raw, number - 1)
+        if not page:
+            return self._second.text(number)
+        try:
+            text = page_text(page)
+            if _is_picture(text) and pdfium_c.FPDFPage_CountObjects(page) > 0:
+                self.needs_ocr.append(number)
+            return text
+        finally:
+            pdfium_c.FPDF_ClosePage(page)
+
+    def as_json(self) -> dict[str, Any]:
+        reason = None
+        if not self.passages.words:
+            reason = "scanned" if self.needs_ocr else "no_text"
+        return self.passages.as_json(
+            page_count=self.page_count,
+            needs_ocr=self.needs_ocr,
+            failed_pages=self.failed,
+            reason=reason,
+        )
+
+
+def page_text(page: Any) -> str:
+    """The text within a loaded page's bounds. One call where pypdfium2's own method makes two."""
+    text_page = pdfium_c.FPDFText_LoadPage(page)
+    if not text_page:
+        return ""
+    try:
+        count = min(pdfium_c.FPDFText_CountChars(text_page), _MOST_ON_A_PAGE)
+        box = pdfium_c.FS_RECTF()
+        if count <= 0 or not pdfium_c.FPDF_GetPageBoundingBox(page, box):
+            return ""
+        room = count + 256  # signs outside the Basic Plane take two places
+        while True:
+            buffer = (ctypes.c_ushort * room)()
+            edges = (box.left, box.top, box.right, box.bottom)
+            written = pdfium_c.FPDFText_GetBoundedText(text_page, *edges, buffer, room)
+            if written < room or room > 2 * _MOST_ON_A_PAGE:
+                return memoryview(buffer)[:written].tobytes().decode("utf-16-le", "ignore")
+            room *= 2
+    finally:
+        pdfium_c.FPDFText_ClosePage(text_page)
+
+
+def _is_picture(text: str) -> bool:
+    if len(text) < 200 and len("".join(text.split())) < FEW_CHARACTERS:
+        return True
+    if text.isascii():
+        return False
+    raw = text.encode("utf-8", "ignore")
+    return raw.count(b"\xee") + raw.count(b"\xef\xbf\xbd") > len(text) * _GARBLED  # private, replacement
+
+
+def _first_page(document: pdfium.PdfDocument, workdir: Path) -> list[RenditionFile]:
+    preview = render(document, 0, renditions.PREVIEW_SIDE)
+    return [
+        renditions.write(renditions.thumbnail(preview), workdir, "thumbnail"),
+        renditions.write(preview, workdir, "preview"),
+    ]
+
+
+def render(document: pdfium.PdfDocument, index: int, side: int, *, grey: bool = False) -> Image.Image:
+    """A page on white, its longest side `side` px."""
+    page = document[index]
+    try:
+        width, height = page.get_size()
+        if not (0 < width < 1e7 and 0 < height < 1e7):
+            raise pdfium.PdfiumError("a page without a size")
+        scale = side / max(width, height)
+        # pdfium would make a strip of no pixels of a page a thousand times as long as wide.
+        scale = max(scale, 1 / min(width, height))
+        if max(width, height) * scale > 4 * side:
+            raise pdfium.PdfiumError("a page too long to be shown")
+        bitmap = page.render(scale=scale, grayscale=grey, rev_byteorder=True)
+        image: Image.Image = bitmap.to_pil()
+        shown = renditions.flat(image).copy()
+        bitmap.close()
+        return shown
+    finally:
+        page.close()
+
+
+class _SecondReader:
+    """pypdf, opened when it is first needed: slower, and it forgives other faults."""
+
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self._reader: Any = None
+        self._hopeless = False
+
+    def open(self) -> Any:
+        # Rarely needed, and a quarter of a second to import.
+        import pypdf  # noqa: PLC0415
+
+        reader = pypdf.PdfReader(self._source)
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise _encrypted()
+        return reader
+
+    def text(self, number: int) -> str | None:
+        """A page's text, or None. After one failure to open it does not try again."""
+        if self._hopeless:
+            return None
+        try:
+            if self._reader is None:
+                self._reader = self.open()
+                self._hopeless = number > len(self._reader.pages)
+            found: str = self._reader.pages[number - 1].extract_text()
+            return found
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - a parser of hostile bytes raises nearly anything
+            self._hopeless = self._reader is None
+            return None
+
+
+def _by_second_reader(source: Path, options: DocumentOptions) -> Inspection:
+    """What pypdf finds in a file that pdfium does not open. No renditions: only pdfium can draw."""
+    second = _SecondReader(source)
+    try:
+        reader = second.open()
+        count = len(reader.pages)
+        info = {key.removeprefix("/"): value for key, value in (reader.metadata or {}).items()}
+    except (Unreadable, MemoryError):
+        raise
+    except Exception as error:
+        raise _damaged() from error
+    passages = Passages(options.max_text_bytes)
+    failed: list[int] = []
+    for number in range(1, min(count, options.max_pages) + 1):
+        text = second.text(number)
+        if text is None:
+            failed.append(number)
+            if len(failed) >= _FAILURES_IN_A_ROW:
+                break
+        elif not passages.add(text, page=number):
+            break
+    if not passages.blocks:
+        raise _damaged()
+    passages.truncated = passages.truncated or count > options.max_pages
+    metadata = {name: one_line(info.get(key)) for name, key in (_INFO | _MADE).items()}
+    metadata = {name: value for name, value in metadata.items() if value}
+    return Inspection(
+        {"pages": count},
+        {**metadata, "format": "pdf", "encrypted": bool(reader.is_encrypted)},
+        [],
+        passages.as_json(page_count=count, failed_pages=failed),
+    )
