@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 
 from mediahub import metric_files
 from mediahub.environment import Environment, env_file
@@ -55,7 +56,7 @@ ENV.text("DJANGO_SUPERUSER_EMAIL")
 
 # ------------------------------------------------------------------- security
 
-DEVELOPMENT_KEY = "for development only: " + "not a secret " * 3
+DEVELOPMENT_KEY = "for development only: not a secret, not a secret, not a secret"
 SECRET_KEY_FILE = DATA_DIR / "secret-key"
 
 
@@ -221,6 +222,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "MediaHub",
     "SITE_SYMBOL": "perm_media",
     "SITE_URL": "/",
+    "STYLES": [lambda request: static("mediahub/css/staff.css")],
 }
 
 # ------------------------------------------------------------------- database

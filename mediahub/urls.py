@@ -15,4 +15,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^metrics/?$", metrics.metrics, name="metrics"),
     path("admin/", admin.site.urls),
     path("api/", include("mediahub.api.urls")),
+    path("", include("media_assets.api.urls")),
+    path("", include("mediahub.web.urls")),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from media_assets.models import MediaAsset
 from processing import leases
 from processing.leases import Claim, LeaseLost
 from processing.models import Job, JobStep, Priority
-from processing.sandbox import Limits
+from processing.sandbox import Limits, Stopped
 from processing.sandbox import run as run_in_sandbox
 from processing.slots import cpu_slot
 
@@ -112,7 +113,7 @@ class StepContext:
         """Run a function over the original in a child with limits, holding a CPU slot."""
         source, workdir = self.source, self.workdir
         interactive = self.job.priority == Priority.INTERACTIVE
-        with cpu_slot(interactive=interactive, give_up=self.check):
+        with suppress(Stopped), cpu_slot(interactive=interactive, give_up=self.check):
             return run_in_sandbox(
                 function,
                 *args,
@@ -122,6 +123,7 @@ class StepContext:
                 cancelled=self.lost,
                 **options,
             )
+        raise LeaseLost  # the child was stopped because the job is not ours any more
 
     def log(self, event: str, **details: Any) -> None:
         """A line in the asset's log, at once, whatever becomes of the step."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 from uuid import UUID
 
 import django_filters
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -32,6 +32,7 @@ from media_assets.api.serializers import (
 from media_assets.errors import Invalid, NotFound
 from media_assets.models import Door, Kind, MediaAsset, Rendition, Review, Status
 from mediahub.api.errors import Problem, error_response
+from mediahub.models import Scope
 from processing import engine
 from processing.api.serializers import (
     AnalysisSerializer,
@@ -128,13 +129,14 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
     filterset_class = AssetFilter
     ordering_fields: ClassVar = ["created_at"]
     parser_classes = (MultiPartParser, JSONParser)
-    scope_of_action: ClassVar = {
-        "create": "upload",
-        "jobs": {"GET": "read", "POST": "analyze"},
-        "partial_update": "upload",
-        "destroy": "upload",
-        "restore": "upload",
+    scopes: ClassVar = {
+        "create": Scope.UPLOAD,
+        "partial_update": Scope.UPLOAD,
+        "destroy": Scope.UPLOAD,
+        "restore": Scope.UPLOAD,
+        "POST": Scope.ANALYZE,
     }
+    lookup_value_converter = "uuid"
 
     @property
     def asker(self) -> Asker:
@@ -211,13 +213,13 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
         return dict(AssetDetailSerializer(asset, context=self.get_serializer_context()).data)
 
     @extend_schema(responses=AssetDetailSerializer)
-    def retrieve(self, request: Request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: UUID) -> Response:
         """All that is known of one asset."""
         asset = self.get_object()
         return Response(AssetDetailSerializer(asset, context=self.get_serializer_context()).data)
 
     @extend_schema(request=AssetChangeSerializer, responses=AssetDetailSerializer)
-    def partial_update(self, request: Request, pk: str) -> Response:
+    def partial_update(self, request: Request, pk: UUID) -> Response:
         """Change what people say of an asset."""
         asset = self.get_object()
         form = AssetChangeSerializer(data=request.data, partial=True)
@@ -241,7 +243,7 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
         return assets.move_to_post(asset, post)
 
     @extend_schema(parameters=[OpenApiParameter("purge", bool, description="Delete for good.")])
-    def destroy(self, request: Request, pk: str) -> Response:
+    def destroy(self, request: Request, pk: UUID) -> Response:
         """Move to the trash; with `purge=1` delete for good."""
         if request.query_params.get("purge", "").lower() in ("1", "true"):
             asset = self._in_trash_or_not(pk)
@@ -253,19 +255,15 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
             assets.trash(asset=asset, by=self.asker.user_or_none)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    def _in_trash_or_not(self, pk: str) -> MediaAsset:
-        try:
-            wanted = Q(pk=UUID(str(pk)))
-        except ValueError:
-            raise NotFound from None
-        asset = access.within(MediaAsset.objects.all(), self.asker).filter(wanted).first()
+    def _in_trash_or_not(self, pk: UUID) -> MediaAsset:
+        asset = access.within(MediaAsset.objects.all(), self.asker).filter(pk=pk).first()
         if asset is None:
             raise NotFound
         return asset
 
     @extend_schema(request=None, responses=AssetDetailSerializer)
     @action(detail=True, methods=["post"])
-    def restore(self, request: Request, pk: str) -> Response:
+    def restore(self, request: Request, pk: UUID) -> Response:
         """Take an asset out of the trash."""
         asset = self._in_trash_or_not(pk)
         access.require(self.asker, Action.DELETE, asset)
@@ -274,7 +272,7 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
 
     @extend_schema(responses={302: None})
     @action(detail=True)
-    def download(self, request: Request, pk: str) -> HttpResponseBase:
+    def download(self, request: Request, pk: UUID) -> HttpResponseBase:
         """A redirect to the bytes, at an address that expires."""
         asset = self.get_object()
         if asset.blob is None:
@@ -289,13 +287,13 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
 
     @extend_schema(responses=LogEntrySerializer(many=True))
     @action(detail=True, pagination_class=None, filterset_class=None)
-    def log(self, request: Request, pk: str) -> Response:
+    def log(self, request: Request, pk: UUID) -> Response:
         """What happened to this asset, oldest first."""
         return Response(self.get_object().analysis_log)
 
     @extend_schema(responses=RenditionSerializer(many=True))
     @action(detail=True, pagination_class=None, filterset_class=None)
-    def renditions(self, request: Request, pk: str) -> Response:
+    def renditions(self, request: Request, pk: UUID) -> Response:
         """The files made from this asset's bytes."""
         asset = self.get_object()
         found = Rendition.objects.filter(blob_id=asset.blob_id)
@@ -304,7 +302,7 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
 
     @extend_schema(responses=AnalysisSerializer(many=True))
     @action(detail=True, filterset_class=None)
-    def analyses(self, request: Request, pk: str) -> Response:
+    def analyses(self, request: Request, pk: UUID) -> Response:
         """All results of all runs, newest first."""
         page = self.paginate_queryset(Analysis.objects.filter(asset=self.get_object()))
         return self.get_paginated_response(AnalysisSerializer(page, many=True).data)
@@ -312,7 +310,7 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
     @extend_schema(methods=["GET"], responses=JobSerializer(many=True))
     @extend_schema(methods=["POST"], request=JobRequestSerializer, responses={202: JobSerializer})
     @action(detail=True, methods=["get", "post"], filterset_class=None)
-    def jobs(self, request: Request, pk: str) -> Response:
+    def jobs(self, request: Request, pk: UUID) -> Response:
         """The work on this asset, newest first; POST asks for more."""
         asset = self.get_object()
         if request.method == "GET":

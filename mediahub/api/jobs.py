@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 import django_filters
 from django.db.models import QuerySet
@@ -18,6 +19,7 @@ from media_assets.access import Action, Asker
 from media_assets.api.asking import asker_of
 from media_assets.api.serializers import RenditionSerializer
 from media_assets.models import Rendition
+from mediahub.models import Scope
 from processing import engine
 from processing.api.serializers import AnalysisSerializer, JobSerializer
 from processing.models import Job, JobKind, JobStatus, Priority
@@ -67,7 +69,8 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSe
     serializer_class = JobSerializer
     filterset_class = JobFilter
     ordering_fields: ClassVar = ["created_at"]
-    scope_of_action: ClassVar = {"cancel": "analyze", "retry": "analyze", "boost": "analyze"}
+    scopes: ClassVar = {"POST": Scope.ANALYZE}
+    lookup_value_converter = "uuid"
 
     @property
     def asker(self) -> Asker:
@@ -83,19 +86,19 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSe
 
     @extend_schema(request=None, responses=JobSerializer)
     @action(detail=True, methods=["post"])
-    def cancel(self, request: Request, pk: str) -> Response:
+    def cancel(self, request: Request, pk: UUID) -> Response:
         """End a job that is pending or running."""
         return self._do(engine.cancel)
 
     @extend_schema(request=None, responses=JobSerializer)
     @action(detail=True, methods=["post"])
-    def retry(self, request: Request, pk: str) -> Response:
+    def retry(self, request: Request, pk: UUID) -> Response:
         """Run a failed or cancelled job again, from the step that did not get done."""
         return self._do(engine.retry)
 
     @extend_schema(request=None, responses=JobSerializer)
     @action(detail=True, methods=["post"])
-    def boost(self, request: Request, pk: str) -> Response:
+    def boost(self, request: Request, pk: UUID) -> Response:
         """Put a pending job before the bulk."""
         return self._do(engine.boost)
 

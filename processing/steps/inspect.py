@@ -19,10 +19,13 @@ from media_assets import phashes, renditions, storage
 from media_assets.models import Blob, Kind
 from media_assets.renditions import Stored
 from processing.context import StepContext
+from processing.sandbox import Limits
 from processing.steps.base import Completed, Outcome, Step
 
 # Raised when an inspector learns something new, so that old facts are looked up again.
 VERSION = 1
+# Bytes a second of the thinnest sound and film worth having: 16 kbit/s.
+SLOWEST_STREAM = 2000
 
 _FACTS = ("width", "height", "duration", "pages", "blurhash", "phash")
 
@@ -39,7 +42,9 @@ class Inspect(Step):
         if _is_known(blob) and not context.force:
             return Completed(cached=True)
         found = context.decode(
-            f"processing.inspectors.{blob.kind}:inspect", options_for(blob.kind, context.params)
+            f"processing.inspectors.{blob.kind}:inspect",
+            options_for(blob.kind, context.params),
+            limits=limits_for(blob),
         )
         context.shared["inspection"] = found
         context.check()
@@ -60,6 +65,14 @@ def options_for(kind: str, params: dict[str, Any]) -> dict[str, Any]:
     if kind == Kind.VIDEO:
         options["contact_sheet_grid"] = params.get("grid") or settings.CONTACT_SHEET_GRID
     return options
+
+
+def limits_for(blob: Blob) -> Limits:
+    """Time for the length the bytes can have: what a container says of it is not to be believed."""
+    if blob.kind not in (Kind.AUDIO, Kind.VIDEO):
+        return Limits()
+    longest = min(blob.size / SLOWEST_STREAM, settings.MAX_DURATION_S)
+    return Limits().for_length(longest, factor=0.3)
 
 
 def _is_known(blob: Blob) -> bool:
