@@ -76,7 +76,8 @@ class SessionAuthentication(authentication.SessionAuthentication):
     def enforce_csrf(self, request: Request) -> None:
         http = getattr(request, "_request", request)
         probe = copy.copy(http)
-        probe.method = "PUT"  # checked like a POST, but never for a form field
+        if probe.method == "POST":
+            probe.method = "PUT"  # checked alike, but never for a form field
         check = authentication.CSRFCheck(lambda _: None)  # type: ignore[arg-type]
         check.process_request(probe)
         reason = check.process_view(probe, None, (), {})  # type: ignore[arg-type]
