@@ -53,7 +53,7 @@ class Asker:
 
     @property
     def user_or_none(self) -> User | None:
-        return self.user if self.user.is_authenticated else None  # type: ignore[return-value]
+        return self.user if self.user.is_authenticated else None
 
     def is_staff_with(self, permission: str) -> bool:
         return bool(self.user.is_active and self.user.is_staff and self.user.has_perm(permission))

@@ -28,7 +28,7 @@ class Appended(Func):
 
     def as_postgresql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
-    ) -> tuple[str, list[Any]]:
+    ) -> tuple[str, tuple[Any, ...]]:
         template = (
             f"(CASE WHEN jsonb_array_length(%(log)s) >= {KEPT} THEN %(log)s - 0 ELSE %(log)s END)"
             " || jsonb_build_array(%(entry)s::jsonb)"
@@ -37,21 +37,21 @@ class Appended(Func):
 
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
-    ) -> tuple[str, list[Any]]:
+    ) -> tuple[str, tuple[Any, ...]]:
         template = (
             f"json_insert(CASE WHEN json_array_length(%(log)s) >= {KEPT}"
             " THEN json_remove(%(log)s, '$[0]') ELSE %(log)s END, '$[#]', json(%(entry)s))"
         )
         return self._filled(template, compiler)
 
-    def _filled(self, template: str, compiler: SQLCompiler) -> tuple[str, list[Any]]:
+    def _filled(self, template: str, compiler: SQLCompiler) -> tuple[str, tuple[Any, ...]]:
         log, log_params = compiler.compile(self.source_expressions[0])
         entry, entry_params = compiler.compile(self.source_expressions[1])
-        params = [*log_params] * template.count("%(log)s") + [*entry_params]
+        params = (*log_params,) * template.count("%(log)s") + (*entry_params,)
         return template % {"log": log, "entry": entry}, params
 
 
-def entry(  # noqa: PLR0913 - the fields of one entry, all optional
+def entry(
     event: str,
     *,
     status: str = "",

@@ -21,8 +21,14 @@ from typing import Protocol, Self
 from django.conf import settings
 
 from media_assets import filenames, filetypes, scanner, storage
-from media_assets.errors import EmptyFile, FileTooLarge, InvalidFileFormat, MediaHubError
-from media_assets.errors import ServiceUnavailable, StorageFull
+from media_assets.errors import (
+    EmptyFile,
+    FileTooLarge,
+    InvalidFileFormat,
+    MediaHubError,
+    ServiceUnavailable,
+    StorageFull,
+)
 from media_assets.filetypes import FileType
 from media_assets.models import Kind
 

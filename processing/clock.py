@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import DateTimeField, Func
+from django.db.models import DateTimeField, Expression
 from django.db.models.sql.compiler import SQLCompiler
 
 
 def sql_now(plus: float = 0) -> str:
-    """SQL for the database's time, `plus` seconds from now. For statements written by hand, with parameters."""
+    """SQL for the database's time, `plus` seconds from now. For hand-written statements with parameters."""
     return _sql(connection.vendor, plus)
 
 
@@ -22,7 +20,7 @@ def _sql(vendor: str, plus: float) -> str:
     return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '{seconds:+.3f} seconds')"
 
 
-class DbNow(Func):
+class DbNow(Expression):
     """The same as an expression, for querysets."""
 
     output_field = DateTimeField()
@@ -32,6 +30,6 @@ class DbNow(Func):
         self.plus = plus
 
     def as_sql(
-        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
-    ) -> tuple[str, list[Any]]:
-        return _sql(connection.vendor, self.plus), []
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, tuple[str | int, ...]]:
+        return _sql(connection.vendor, self.plus), ()

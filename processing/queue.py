@@ -47,7 +47,7 @@ def _enough_underway(broker: ORM) -> bool:
     """Whether so many unread wake-ups lie there that one more would wake nobody else."""
     most = 2 * settings.WORKERS
     unread = OrmQ.objects.filter(key=broker.list_key, lock__lte=timezone.now())
-    return unread[:most].count() >= most
+    return bool(unread[:most].count() >= most)
 
 
 def _send_later(broker: ORM, at: datetime) -> None:

@@ -68,7 +68,7 @@ class Cluster:
             "WORKERS": str(self._concurrency),
             drain.STOP_FILE: str(self._stop_file),
         }
-        self._process = subprocess.Popen(  # noqa: S603 - our own command line
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "django", "qcluster"],
             env={**environment, "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"]},
             cwd=settings.BASE_DIR,

@@ -36,8 +36,9 @@ def release_due() -> int:
     """Jobs whose wait is over can be claimed."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT 1 FROM processing_job WHERE status = 'pending'"
-            f" AND waiting_for IN ('retry', 'provider', 'budget') AND run_after <= {sql_now()} LIMIT 1",  # noqa: S608
+            "SELECT 1 FROM processing_job WHERE status = 'pending'"  # noqa: S608 - made by sql_now alone
+            " AND waiting_for IN ('retry', 'provider', 'budget')"
+            f" AND run_after <= {sql_now()} LIMIT 1",
             [],
         )
         if cursor.fetchone() is None:

@@ -44,17 +44,17 @@ class IntakeUploadHandler(FileUploadHandler):
         self._receiver: Receiver | None = None
         self._length = 0
 
-    def handle_raw_input(  # noqa: PLR0913, PLR0917 - Django's signature
+    def handle_raw_input(
         self,
         input_data: BinaryIO,
-        META: dict[str, Any],  # noqa: N803
+        META: dict[str, Any],  # noqa: N803 - Django's name
         content_length: int,
         boundary: str,
         encoding: str | None = None,
     ) -> None:
         self._length = content_length
 
-    def new_file(  # noqa: PLR0913, PLR0917 - Django's signature
+    def new_file(
         self,
         field_name: str,
         file_name: str,

@@ -138,7 +138,7 @@ class MediaAsset(Row):
     wishes = models.JSONField(default=dict, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
-    objects: ClassVar[models.Manager[MediaAsset]] = MediaAssetQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[models.Manager[MediaAsset]] = MediaAssetQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [

@@ -144,7 +144,7 @@ class Job(Row):
     # When a wake-up was last sent for it; the sweeper sends another if nobody came.
     woken_at = models.DateTimeField(null=True, blank=True)
     # At most one job of a name: what makes a period's maintenance run once on many hosts.
-    once = models.CharField(max_length=120, null=True, blank=True, unique=True)  # noqa: DJ001
+    once = models.CharField(max_length=120, null=True, blank=True, unique=True)
 
     progress = models.FloatField(default=0)
     cached = models.BooleanField(default=False)
