@@ -8,8 +8,10 @@ would look up another variable, which breaks passwords.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
+import warnings
 from collections.abc import Collection
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -140,11 +142,13 @@ class Environment:
         return self._parsed(name, default, self._env.cache_url_config, "a cache address")
 
     def _parsed(self, name: str, default: str, parse: Any, expected: str) -> dict[str, Any]:
-        try:
-            config: dict[str, Any] = parse(self.text(name, default))
-        except (ImproperlyConfigured, ValueError):
-            # The value is not told: it may hold a password.
-            raise ImproperlyConfigured(f"{name}: expected {expected}.") from None
+        config: dict[str, Any] = {}
+        with contextlib.suppress(ImproperlyConfigured, ValueError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            config = parse(self.text(name, default))
+        if not config:
+            # The value is not told, here or in a warning: it may hold a password.
+            raise ImproperlyConfigured(f"{name}: expected {expected}.")
         return config
 
     def _unless_none(self, name: str) -> str | None:

@@ -10,13 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
+import struct
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, values
+from prometheus_client import values
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+logger = logging.getLogger(__name__)
 
 
 class _Place:
@@ -64,7 +71,7 @@ def share(folder: Path) -> None:
     """Let this process and its children count in `folder`. Before the first metric is defined."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
     with contextlib.suppress(OSError):  # else it counts for itself
-        shared = values.MultiProcessValue(_Place(folder))
+        shared = values.MultiProcessValue(_Place(folder))  # type: ignore[no-untyped-call]
         values.ValueClass = _or_alone(shared)
 
 
@@ -75,7 +82,7 @@ def _or_alone(shared: Any) -> Any:
         try:
             return shared(*args, **kwargs)
         except OSError:
-            return values.MutexValue(*args, **kwargs)
+            return values.MutexValue(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     return value
 
@@ -100,7 +107,24 @@ def shared_folder() -> Path | None:
     return Path(folder) if folder else None
 
 
-def add_shared(registry: CollectorRegistry, folder: Path) -> None:
-    """Let a registry tell what all processes have counted."""
-    forget_dead(folder)
-    MultiProcessCollector(registry, path=str(folder))
+class SharedCollector(Collector):
+    """What all processes that share a folder have counted. Files that cannot be read cost their numbers,
+    and are told by a number of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterator[Metric]:
+        found: list[Metric] = []
+        readable = True
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            forget_dead(self._folder)
+            together = MultiProcessCollector(None, path=str(self._folder))  # type: ignore[no-untyped-call]
+            found = list(together.collect())
+        except (OSError, ValueError, RuntimeError, LookupError, struct.error):
+            logger.warning("The processes' numbers cannot be read.", exc_info=True)
+            readable = False
+        yield from found
+        meaning = "Whether the numbers of the processes could be read"
+        yield GaugeMetricFamily("mediahub_process_numbers_readable", meaning, int(readable))

@@ -197,13 +197,9 @@ def _is_allowed(address: str) -> bool:
 
 
 def _registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
     folder = metric_files.shared_folder()
-    if folder is None:
-        registry = CollectorRegistry()
-        registry.register(_Own())
-    else:
-        registry = CollectorRegistry()
-        metric_files.add_shared(registry, folder)
+    registry.register(metric_files.SharedCollector(folder) if folder else _Own())
     registry.register(StateCollector())
     return registry
 
