@@ -77,8 +77,12 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSe
         return asker_of(self.request)
 
     def get_queryset(self) -> QuerySet[Job]:
-        jobs = access.within(Job.objects.all(), self.asker).prefetch_related("steps")
         # A job on an asset is seen by those who see the asset; in the trash nobody does.
+        jobs = (
+            access.within(Job.objects.all(), self.asker)
+            .filter(asset__deleted_at__isnull=True)
+            .prefetch_related("steps")
+        )
         return jobs if self.action == "list" else jobs.select_related("asset")
 
     def get_serializer_class(self) -> type[JobSerializer]:
