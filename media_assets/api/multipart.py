@@ -20,7 +20,7 @@ class ReceivedUpload(UploadedFile):
     """What stands in `request.FILES`: a file that intake has already taken in."""
 
     def __init__(self, field: str, receiver: Receiver, received: Received | None) -> None:
-        super().__init__(name=received.filename if received else "", size=receiver.size)
+        super().__init__(name=received.filename if received else "empty", size=receiver.size)
         self.field_name = field
         self._receiver = receiver
         self._received = received
