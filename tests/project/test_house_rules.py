@@ -41,6 +41,15 @@ OPEN_TO_PROVIDERS = {"httpx"}
 
 
 @cache
+def read(path: Path) -> str | None:
+    """The text of a file, None for a picture and the like."""
+    try:
+        return path.read_text()
+    except UnicodeDecodeError:
+        return None
+
+
+@cache
 def kept_files() -> tuple[Path, ...]:
     """Every file that git keeps, or would."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
@@ -58,19 +67,23 @@ def sources(*, tests: bool = False) -> Iterator[tuple[str, str]]:
     for path in kept_files():
         name = name_of(path)
         if name.startswith(tuple(f"{each}/" for each in folders)) and path.suffix == ".py":
-            yield name, path.read_text()
+            yield name, read(path) or ""
 
 
 def texts() -> Iterator[tuple[str, str]]:
     for path in kept_files():
-        try:
-            yield name_of(path), path.read_text()
-        except UnicodeDecodeError:
-            continue  # a picture
+        if (text := read(path)) is not None:
+            yield name_of(path), text
+
+
+@cache
+def nodes(text: str) -> tuple[ast.AST, ...]:
+    """All of a module's syntax, the module first."""
+    return tuple(ast.walk(ast.parse(text)))
 
 
 def imports(text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -105,7 +118,7 @@ def test_functions_stay_small_enough_to_read() -> None:
         f"{name}:{node.lineno} {node.name} ({size})"
         for name, text in sources()
         if not is_migration(name)
-        for node in ast.walk(ast.parse(text))
+        for node in nodes(text)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (size := (node.end_lineno or node.lineno) - node.lineno + 1) > MOST_LINES_OF_A_FUNCTION
     ]
@@ -158,7 +171,7 @@ def test_no_data_is_declared_safe_html() -> None:
     marked = [
         name
         for name, text in sources()
-        for node in ast.walk(ast.parse(text))
+        for node in nodes(text)
         if isinstance(node, ast.Name | ast.Attribute)
         and "mark_safe" in {getattr(node, "id", ""), getattr(node, "attr", "")}
     ]
@@ -169,7 +182,7 @@ def test_nothing_prints() -> None:
     printing = [
         f"{name}:{node.lineno}"
         for name, text in sources()
-        for node in ast.walk(ast.parse(text))
+        for node in nodes(text)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id == "print"
@@ -220,7 +233,7 @@ def test_the_rules_for_templates_tell_bad_from_good(what: str) -> None:
 def templates() -> Iterator[tuple[str, str]]:
     for path in kept_files():
         if path.suffix in {".html", ".txt", ".svg"} and "templates" in path.parts:
-            yield name_of(path), path.read_text()
+            yield name_of(path), read(path) or ""
 
 
 @pytest.mark.parametrize("what", INLINE)
