@@ -194,6 +194,23 @@ class Meter:
         self._peaks.append(top.astype(np.uint16))
         self._levels.append(levels(block))
 
+    @property
+    def seconds(self) -> float:
+        """How far it has measured, in whole cells."""
+        return (self.samples - len(self._rest)) / RATE
+
+    def recent(self, start: float, end: float) -> Levels:
+        """Loudness of the cells from `start` to `end`, seconds of the recording."""
+        first, last = round(start / CELL_S), round(end / CELL_S)
+        found: list[Levels] = []
+        at = (self.samples - len(self._rest)) // CELL
+        for part in reversed(self._levels):
+            at -= len(part)
+            found.append(part[max(0, first - at) : max(0, last - at)])
+            if at <= first:
+                break
+        return np.concatenate(found[::-1]) if found else np.zeros(0, np.float32)
+
     def finish(self) -> Loudness:
         if len(self._rest):
             self._measure(np.pad(self._rest, (0, CELL - len(self._rest))))

@@ -37,7 +37,7 @@ CODECS = {
 }
 BIT_RATE = 32_000  # of m4a and mp3; the others take what they need
 
-_MUXING = {"mp3": {"write_xing": "0", "id3v2_version": "0"}}
+_MUXING = {"mp3": {"id3v2_version": "0"}}
 _ENCODING = {
     "m4a": {"aac_coder": "fast"},
     # Of LAME's 0 (best) to 9: those under 7 cost up to three times as much.

@@ -23,6 +23,7 @@ from processing.inspectors.containers import (
 from processing.inspectors.renditions import PREVIEW_SIDE
 from processing.inspectors.sampling import Painter, decode_key
 from processing.inspectors.sheets import CELL_SIDE, Cell
+from processing.sandbox.reporting import report
 
 POSTER_AT = 0.1  # of the film: past titles and fades from black
 POSTER_TRIES = 5
@@ -105,13 +106,14 @@ def watch(
     *,
     painter: Painter,
     start: float,
+    duration: float,
     max_pixels: int,
     threads: int,
 ) -> int:
     """Decodes a film from its beginning and hands out frames, until nobody wants more.
 
-    `start` is the film's first second on the container's clock. Gives the number of packets that could not
-    be decoded.
+    `start` is the film's first second on the container's clock; with `duration` it tells how far it is.
+    Gives the number of packets that could not be decoded.
     """
     damaged = 0
     span = Span()
@@ -132,6 +134,8 @@ def watch(
                 for taker in takers:
                     if taker.wants(time):
                         taker.add(time, painter.paint(frame, taker.side))
+                if duration > 0:
+                    report(time / duration)
             if all(taker.satisfied for taker in takers):
                 break
     return damaged

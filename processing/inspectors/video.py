@@ -195,6 +195,7 @@ class _Film:
                 takers,
                 painter=self.painter,
                 start=start,
+                duration=duration,
                 max_pixels=wanted.max_pixels,
                 threads=wanted.threads,
             )

@@ -16,7 +16,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
-from processing.inspectors.base import RenditionFile, Unreadable
+from processing.inspectors.base import Inspection, RenditionFile, Unreadable
 from processing.inspectors.containers import (
     Packets,
     Span,
@@ -31,6 +31,7 @@ from processing.inspectors.containers import (
 from processing.inspectors.options import PreviewOptions
 from processing.inspectors.sampling import colours, pixel_ratio, square_pixels
 from processing.inspectors.sound import Even
+from processing.sandbox.reporting import report
 
 NAME = "web_preview.mp4"
 CLOCK = 90_000  # ticks a second of the picture's time stamps
@@ -46,8 +47,8 @@ def make_web_preview(
     source: Path,
     workdir: Path,
     options: Mapping[str, Any] | PreviewOptions | None = None,
-    progress: Progress | None = None,
-) -> RenditionFile:
+    progress: Progress = report,
+) -> Inspection:
     """Writes the preview into `workdir`. `progress` is told the share that is done. Raises Unreadable."""
     wanted = PreviewOptions.of(options)
     path = workdir / NAME
@@ -57,14 +58,15 @@ def make_web_preview(
             raise Unreadable("UNSUPPORTED_CODEC", "There is no moving picture in this file.")
         sound = sound_stream(container)
         with av.open(str(path), "w", format="mp4", options=_MUXING) as out:
-            copy = _Copy(out, picture, sound, wanted, progress or (lambda _: None))
+            copy = _Copy(out, picture, sound, wanted, progress)
             copy.run(container)
     if copy.size is None:
         path.unlink(missing_ok=True)
         raise Unreadable("CORRUPT_FILE", "Not one frame of this film can be decoded.")
     width, height = copy.size
     data = {"duration": round(copy.end, 3), "truncated": copy.truncated}
-    return RenditionFile("web_preview", NAME, "video/mp4", width, height, data=data)
+    preview = RenditionFile("web_preview", NAME, "video/mp4", width, height, data=data)
+    return Inspection(renditions=[preview])
 
 
 # The index goes to the front, and nothing of the original's tags comes along.
@@ -170,7 +172,7 @@ class _Copy:
             "yuv420p",
             src_colorspace=colours(frame),
             dst_colorspace=Colorspace.ITU709,
-            interpolation=Interpolation.BICUBIC,
+            interpolation=Interpolation.AREA,
             threads=1,
         )
         scaled.pict_type = PictureType.NONE  # the encoder chooses its own key frames
