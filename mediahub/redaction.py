@@ -24,7 +24,8 @@ _PARAMETERS = (
     r"x-amz-[a-z-]+|x-goog-[a-z-]+|signature|sig|policy|key-pair-id|awsaccesskeyid"
     r"|access_token|token|key|api_?key|secret|password|code|hash"
 )
-_NAME_OF_SECRET = rf"((?<![a-z0-9])[\w-]*?{_ENDING}[\"']?\s*[:=]\s*[\"']?)"
+# Each begins where a word does: else a long run of letters would be read anew from each of them.
+_NAME_OF_SECRET = rf"((?<![\w-])[\w-]*?{_ENDING}[\"']?\s*[:=]\s*[\"']?)"
 _PATTERNS: Final = [
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in [
@@ -45,17 +46,17 @@ _PATTERNS: Final = [
     (re.compile(pattern), replacement)
     for pattern, replacement in [
         # our own signed addresses, and anything else Django signs
-        (r"([\w.-]{8,}(?::\w{1,12})?:)[\w-]{43}(?![\w-])", rf"\1{HIDDEN}"),
+        (r"(?<=[\w.-]{6}:)[\w-]{43}(?![\w-])", HIDDEN),
         # JSON web tokens
-        (r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", HIDDEN),
+        (r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", HIDDEN),
         # keys that tell themselves by how they begin: ours, and those of the services we talk to
         (r"\bmh_\w{20,}", HIDDEN),
         (r"\b(?:sk|pk|gsk|rk|whsec|xai)[-_][\w-]{16,}", HIDDEN),
         (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", HIDDEN),
         (r"\bAIza[\w-]{30,}", HIDDEN),
         # Telegram's: the number of the bot, then its secret
-        (r"\b\d{6,12}:[\w-]{30,}", HIDDEN),
-        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|$)", HIDDEN),
+        (r"(?<!\d)\d{6,12}:[\w-]{30,}", HIDDEN),
+        (r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|$)", HIDDEN),
     ]
 ]
 
