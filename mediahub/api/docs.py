@@ -50,9 +50,13 @@ _FOREIGN_LOGO: Final = "https://cdn.redoc.ly/redoc/logo-mini.svg"
 _LOCAL_LOGO: Final = (
     "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 )
-# What ReDoc needs besides the site's policy: style elements that are empty when they come (this is the
-# hash of nothing) and are filled by its script, and its search in a worker made from a blob.
-_EMPTY_STYLE: Final = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+# What ReDoc needs besides the site's policy: style elements that are empty when they come (the first is
+# the hash of nothing) and are filled by its script; one with the rules of its scroll bars (the second;
+# another version of ReDoc may need another); and its search, in a worker made from a blob.
+_REDOC_STYLES: Final = (
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+    " 'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
+)
 
 
 @require_safe
@@ -70,7 +74,7 @@ def redoc(request: HttpRequest) -> HttpResponse:
     context = {"schema_url": reverse("api:schema"), "script_url": script_url}
     response = render(request, "api/redoc.html", context)
     response["Content-Security-Policy"] = content_security_policy(
-        style_src=_EMPTY_STYLE, worker_src="blob:"
+        style_src=_REDOC_STYLES, worker_src="blob:"
     )
     return response
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 
 from django.contrib.auth.models import User
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -80,6 +80,11 @@ class NewApiKeySerializer(serializers.Serializer[Any]):
         return value
 
 
+@extend_schema_view(
+    list=extend_schema(summary="List your keys"),
+    retrieve=extend_schema(summary="Show a key, without its secret"),
+    destroy=extend_schema(summary="Revoke a key"),
+)
 class ApiKeyViewSet(
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,

@@ -33,6 +33,7 @@ _ENVELOPE: Final = {
         }
     },
 }
+_VERBS: Final = {"GET": "show", "POST": "make", "PATCH": "change", "DELETE": "delete"}
 _WITH_RETRY_AFTER: Final = {429, 503}
 _BODY_METHODS: Final = {"POST", "PUT", "PATCH"}
 
@@ -62,6 +63,24 @@ class HouseSchema(AutoSchema):
                 )
             )
         return parameters
+
+    def get_summary(self) -> str:
+        """A title for people: the first sentence of what is said of it, else what it does to what."""
+        said = super().get_summary() or self._sentence()
+        if said:
+            return str(said)
+        thing = self.get_tags()[0].replace("-", " ").replace("api", "API")
+        verb = "list" if self._is_list_view() else _VERBS.get(self.method, self.method)
+        return f"{verb} {thing}".capitalize().replace("api", "API")
+
+    def get_description(self) -> str:
+        """What is said beyond the title."""
+        description = str(super().get_description() or "")
+        return "" if description.strip() == f"{self._sentence()}." else description
+
+    def _sentence(self) -> str:
+        first, stop, _ = str(super().get_description() or "").strip().partition(".")
+        return first if stop and "\n\n" not in first else ""
 
     def map_parsers(self) -> list[str]:
         """JSON where it is taken: that forms are understood too is a courtesy, not a second contract."""

@@ -32,6 +32,11 @@ class SpaceSerializer(serializers.ModelSerializer[Space]):
         read_only_fields: ClassVar = ["id", "created_at", "updated_at"]
 
 
+@extend_schema_view(
+    list=extend_schema(summary="List the spaces you are in"),
+    retrieve=extend_schema(summary="Show a space"),
+    destroy=extend_schema(summary="Delete an empty space"),
+)
 class SpaceViewSet(
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
@@ -132,10 +137,12 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVie
         return Membership.objects.filter(space_id=self.kwargs["space_id"]).select_related("user")
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Who is in a space."""
         self.space()
         return super().list(request, *args, **kwargs)
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Show a member."""
         self.space()
         return super().retrieve(request, *args, **kwargs)
 
