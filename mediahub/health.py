@@ -6,13 +6,12 @@ less than it should have. Strangers may ask, so it names parts and tells nothing
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from django.conf import settings
@@ -47,8 +46,7 @@ def alive(request: HttpRequest) -> JsonResponse:
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """GET /health/ready: what is needed is there; what is missing beside it is named."""
-    failed = [name for name, works in _NEEDED.items() if not works()]
-    if failed:
+    if failed := list(_failed()):
         answer = JsonResponse({"status": "unavailable", "failed": failed}, status=503)
         answer["Retry-After"] = str(RETRY_AFTER_S)
         return answer
@@ -65,9 +63,6 @@ def database_answers() -> bool:
             cursor.execute("SELECT 1")
     except (DatabaseError, InterfaceError):
         logger.warning("The database does not answer.", exc_info=True)
-        # A connection that has died is not tried again within this request.
-        with contextlib.suppress(DatabaseError, InterfaceError):
-            connection.close_if_unusable_or_obsolete()
         return False
     return True
 
@@ -105,11 +100,14 @@ def disk_is_writable() -> bool:
         return False
 
 
-_NEEDED: dict[str, Callable[[], bool]] = {
-    "database": database_answers,
-    "migrations": migrations_are_applied,
-    "disk": disk_is_writable,
-}
+def _failed() -> Iterator[str]:
+    if not database_answers():
+        yield "database"  # to ask it for its migrations would take as long again
+    elif not migrations_are_applied():
+        yield "migrations"
+    if not disk_is_writable():
+        yield "disk"
+
 
 # ------------------------------------------------------------------- useful
 
@@ -159,14 +157,16 @@ def _ask_bucket() -> bool:
 
 def _ask_scanner() -> bool:
     address: str = settings.CLAMD_ADDRESS
-    if address.startswith("/"):
-        scanner = socket.socket(socket.AF_UNIX)
-        scanner.settimeout(_PROBE_WAIT_S)
-        scanner.connect(address)
-    else:
-        host, _, port = address.rpartition(":")
-        scanner = socket.create_connection((host.strip("[]"), int(port)), _PROBE_WAIT_S)
-    with scanner:
+    is_path = address.startswith("/")
+    host, _, port = address.rpartition(":")
+    with (
+        socket.socket(socket.AF_UNIX)
+        if is_path
+        else socket.create_connection((host.strip("[]"), int(port)), _PROBE_WAIT_S)
+    ) as scanner:
+        if is_path:
+            scanner.settimeout(_PROBE_WAIT_S)
+            scanner.connect(address)
         scanner.sendall(b"zPING\0")
         return scanner.recv(16).rstrip(b"\0\n") == b"PONG"
 

@@ -121,7 +121,7 @@ class SharedCollector(Collector):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             forget_dead(self._folder)
             together = MultiProcessCollector(None, path=str(self._folder))  # type: ignore[no-untyped-call]
-            found = list(together.collect())
+            found = list(together.collect())  # type: ignore[no-untyped-call]
         except (OSError, ValueError, RuntimeError, LookupError, struct.error):
             logger.warning("The processes' numbers cannot be read.", exc_info=True)
             readable = False

@@ -264,7 +264,7 @@ def _set_up_postgresql(config: dict[str, Any], options: dict[str, Any]) -> None:
     options.setdefault("application_name", f"mediahub-{ROLE}")
     if ROLE == "web" and DATABASE_POOL:
         config["CONN_MAX_AGE"] = 0
-        options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 5}
+        options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 4}
     else:
         config.setdefault("CONN_MAX_AGE", 600)
 

@@ -157,7 +157,7 @@ def test_a_folder_without_permission_is_told(
     settings.DATA_DIR = tmp_path / "data"
     settings.LOG_FILE = None
     # Who runs the tests may be root, whom permissions do not stop.
-    monkeypatch.setattr(checks.os, "access", lambda path, mode: Path(path) != tmp_path)
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)
     (message,) = _found()
     assert message.id == "mediahub.E001"
     assert "permission denied" in str(message.msg)

@@ -327,7 +327,7 @@ POSTGRES = "postgres://user:p%40ss@db.example.com:5433/media?sslmode=require"
 @pytest.mark.parametrize("program", ["/venv/bin/gunicorn", "/venv/lib/gunicorn/__main__.py"])
 def test_web_processes_share_a_pool(program: str, tmp_path: Path) -> None:
     config = _database_of([program, "mediahub.wsgi"], tmp_path)
-    assert config["OPTIONS"]["pool"] == {"min_size": 1, "max_size": 32, "timeout": 5}
+    assert config["OPTIONS"]["pool"] == {"min_size": 1, "max_size": 32, "timeout": 4}
     assert config["CONN_MAX_AGE"] == 0
     assert config["PASSWORD"] == "p@ss"
     assert config["PORT"] == 5433
