@@ -25,7 +25,8 @@ class KnownFilters(DjangoFilterBackend):
         if getattr(view, "detail", False):
             return queryset  # one row, by its id
         refuse_unknown_parameters(request, self.known(view, queryset))
-        return super().filter_queryset(request, queryset, view)
+        found: QuerySet[Model] = super().filter_queryset(request, queryset, view)
+        return found
 
     def known(self, view: Any, queryset: QuerySet[Model]) -> set[str]:
         known = set(getattr(view, "query_parameters", ()))

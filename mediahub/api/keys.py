@@ -61,7 +61,8 @@ class ApiKeyWithSecretSerializer(ApiKeySerializer):
 
 
 class NewApiKeySerializer(serializers.Serializer[Any]):
-    label = serializers.CharField(max_length=100)
+    # A field of this name hides an attribute of the serializer, which nobody reads here.
+    label = serializers.CharField(max_length=100)  # type: ignore[assignment]
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=Scope.choices),
         allow_empty=False,

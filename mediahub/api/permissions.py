@@ -19,7 +19,7 @@ class RequiresScope(BasePermission):
     """A key needs `read` for what changes nothing, else the scope the view names, else `manage`.
 
     A view names it by action, or by action and method, or by method:
-    `scope_of_action = {"create": "upload", "jobs": {"GET": "read", "POST": "analyze"}}`.
+    `scopes = {"create": "upload", "jobs": {"GET": "read", "POST": "analyze"}}`.
     People and their JWTs have all scopes.
     """
 
@@ -35,7 +35,7 @@ class RequiresScope(BasePermission):
 
 def scope_of(view: Any, method: str) -> str:
     """The scope a key needs for this method of a view."""
-    declared = getattr(view, "scope_of_action", {})
+    declared = getattr(view, "scopes", {})
     named = declared.get(getattr(view, "action", None)) or declared.get(method)
     if isinstance(named, dict):
         named = named.get(method)

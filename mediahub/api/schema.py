@@ -73,7 +73,7 @@ class HouseSchema(AutoSchema):
         verb = "list" if self._is_list_view() else _VERBS.get(self.method, self.method)
         return f"{verb} {thing}".capitalize().replace("api", "API")
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular's has no arguments
         """What is said beyond the title."""
         description = str(super().get_description() or "")
         return "" if description.strip() == f"{self._sentence()}." else description
@@ -120,12 +120,12 @@ class HouseSchema(AutoSchema):
         return self._component(name, ResolvedComponent.RESPONSE, schema)
 
     def _component(self, name: str, kind: str, schema: dict[str, Any]) -> ResolvedComponent:
-        component = ResolvedComponent(name=name, type=kind, schema=schema, object=name)  # type: ignore[no-untyped-call]
+        component = ResolvedComponent(name=name, type=kind, schema=schema, object=name)
         self.registry.register_on_missing(component)
         return component
 
 
-class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class KeyScheme(OpenApiAuthenticationExtension):
     target_class = "mediahub.api.authentication.KeyAuthentication"
     name = "apiKey"
 
@@ -138,7 +138,7 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
         }
 
 
-class JwtScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class JwtScheme(OpenApiAuthenticationExtension):
     target_class = "mediahub.api.authentication.JwtAuthentication"
     name = "bearer"
 
@@ -151,7 +151,7 @@ class JwtScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
         }
 
 
-class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class SessionScheme(OpenApiAuthenticationExtension):
     target_class = "mediahub.api.authentication.SessionAuthentication"
     name = "session"
 

@@ -246,7 +246,7 @@ def test_sign_ins_that_ran_out_are_purged(people: People) -> None:
 
 
 def test_a_key_comes_as_token_or_as_bearer(people: People) -> None:
-    key, secret = ApiKey.objects.issue(owner=people.alice, label="robot", scopes=["read"])
+    _, secret = ApiKey.objects.issue(owner=people.alice, label="robot", scopes=["read"])
     for header in (f"Token {secret}", f"Bearer {secret}", f"token {secret}"):
         client = APIClient()
         client.credentials(HTTP_AUTHORIZATION=header)
@@ -314,7 +314,7 @@ def browser(people: People) -> APIClient:
 
 
 def csrf_token(client: APIClient) -> str:
-    html = client.get("/api/docs/").content.decode()
+    html = str(client.get("/api/docs/").content.decode())
     return html.partition('data-csrf="')[2].partition('"')[0]
 
 

@@ -149,7 +149,7 @@ def test_foreign_errors_are_translated_and_tell_no_secret(
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
 @pytest.mark.usefixtures("_raising")
-def test_outside_of_drf_the_shape_is_the_same_even_with_debug(  # noqa: PLR0917
+def test_outside_of_drf_the_shape_is_the_same_even_with_debug(
     client: Client, settings: Any, debug: bool, raised: Exception, status: int, code: str
 ) -> None:
     settings.DEBUG = debug

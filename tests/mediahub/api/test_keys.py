@@ -176,7 +176,7 @@ def test_what_names_no_scope_needs_read_or_manage() -> None:
 
 def test_a_scope_is_named_by_action_or_method_or_both() -> None:
     class View:
-        scope_of_action = {
+        scopes = {
             "create": "upload",
             "jobs": {"GET": "read", "POST": "analyze"},
             "PATCH": "upload",

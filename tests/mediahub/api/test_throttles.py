@@ -24,7 +24,7 @@ TOKEN = "/api/v1/auth/token/"
 def _empty_cache(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty cache, and a clock that stands still: no window ends in the middle of a test."""
     cache.clear()
-    monkeypatch.setattr(throttles.time, "time", lambda: 1_800_000_010.0)
+    monkeypatch.setattr("mediahub.api.throttles.time.time", lambda: 1_800_000_010.0)
     monkeypatch.setattr(throttles._Complaint, "last", -math.inf)
     yield
     cache.clear()
@@ -80,7 +80,7 @@ def test_the_next_window_is_a_new_one(
     settings.API_RATE = "2/min"
     client = client_of(people.alice)
     assert statuses(client, 3) == [200, 200, 429]
-    monkeypatch.setattr(throttles.time, "time", lambda: 1_800_000_060.0)
+    monkeypatch.setattr("mediahub.api.throttles.time.time", lambda: 1_800_000_060.0)
     assert statuses(client, 3) == [200, 200, 429]
 
 
