@@ -25,7 +25,7 @@ M = TypeVar("M", bound=Model)
 
 
 class Action(enum.Enum):
-    """What can be done in a space: the role it takes on others' media, on one's own, and staff's permission."""
+    """What can be done in a space: the role for others' media, for one's own, and staff's permission."""
 
     VIEW = (Role.VIEWER, Role.VIEWER, "media_assets.view_mediaasset")
     UPLOAD = (Role.CONTRIBUTOR, Role.CONTRIBUTOR, "media_assets.add_mediaasset")

@@ -299,10 +299,21 @@ def zip_first_names(head: bytes) -> list[str]:
     return names
 
 
-def zip_count(reader: Reader) -> int:
-    """How many members the directory claims; 0 where there is none."""
+def zip_claims(reader: Reader) -> tuple[int, int]:
+    """Members and bytes that the directory claims to have: the larger of what its two ends say."""
     end = _zip_end(reader)
-    return int.from_bytes(end[10:12], "little") if end else 0
+    if not end:
+        return 0, 0
+    claims = [(int.from_bytes(end[10:12], "little"), int.from_bytes(end[12:16], "little"))]
+    tail = reader.at(max(0, reader.size - 65600), 65600)
+    locator = tail.rfind(b"PK\x06\x07")  # of the 64-bit end, which readers prefer to the other
+    if locator >= 0:
+        record = reader.at(int.from_bytes(tail[locator + 8 : locator + 16], "little"), 56)
+        if record[:4] == b"PK\x06\x06":
+            claims.append(
+                (int.from_bytes(record[32:40], "little"), int.from_bytes(record[40:48], "little"))
+            )
+    return max(count for count, _ in claims), max(size for _, size in claims)
 
 
 def _zip_end(reader: Reader) -> bytes:

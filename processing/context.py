@@ -84,7 +84,7 @@ class StepContext:
 
     @cached_property
     def asset(self) -> MediaAsset:
-        return MediaAsset.objects.select_related("blob", "space", "post").get(pk=self.job.asset_id)
+        return MediaAsset.objects.select_related("blob", "space", "post").get(jobs=self.job.pk)
 
     @property
     def force(self) -> bool:

@@ -141,7 +141,7 @@ def cancel(*, job: Job, reason: str = "Cancelled by a person.") -> Job:
 @transaction.atomic
 def cancel_many(*, jobs: QuerySet[Job], reason: str) -> int:
     """End all of these that are open; how many there were."""
-    rows = list(
+    rows: list[tuple[Any, Any, str, str]] = list(
         jobs.filter(status__in=OPEN)
         .select_for_update(of=("self",))
         .values_list("pk", "asset_id", "status_before", "kind")
@@ -164,7 +164,7 @@ def cancel_many(*, jobs: QuerySet[Job], reason: str) -> int:
         job_id__in=ids, state__in=(StepState.PENDING, StepState.PROCESSING)
     ).update(state=StepState.CANCELLED, completed_at=now)
     for job_id, asset_id, before, kind in rows:
-        if asset_id and kind == JobKind.ANALYSIS:
+        if asset_id is not None and kind == JobKind.ANALYSIS:
             MediaAsset.objects.filter(pk=asset_id).update(
                 status=before or Status.NOT_STARTED,
                 analysis_log=analysis_log.appended(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError
@@ -87,7 +87,7 @@ def _start(claim: Claim) -> Job:
     return job
 
 
-def _milliseconds_since(moment: Any) -> int:
+def _milliseconds_since(moment: datetime) -> int:
     return round((timezone.now() - moment).total_seconds() * 1000)
 
 
@@ -300,6 +300,6 @@ def _finish_asset(job: Job, failed: JobStep | None) -> None:
     changes: dict[str, Any] = {"status": status, "updated_at": now}
     if not failed:
         changes["analyzed_at"] = now
-    MediaAsset.objects.filter(pk=job.asset_id).update(
+    MediaAsset.objects.filter(jobs=job.pk).update(
         analysis_log=analysis_log.appended(entry), **changes
     )

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
@@ -170,7 +171,7 @@ class Supervisor:
             connection.close()
             return False
 
-    def _beat(self, started: object) -> None:
+    def _beat(self, started: datetime) -> None:
         WorkerHost.objects.update_or_create(
             name=leases.host_name(),
             defaults={

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
@@ -16,7 +16,7 @@ CHUNK = 1 << 20
 ENVELOPE = 64 * 1024
 
 
-class ReceivedUpload(UploadedFile):
+class ReceivedUpload(UploadedFile):  # type: ignore[type-arg]  # not generic when it runs
     """What stands in `request.FILES`: a file that intake has already taken in."""
 
     def __init__(self, field: str, receiver: Receiver, received: Received | None) -> None:
@@ -46,7 +46,7 @@ class IntakeUploadHandler(FileUploadHandler):
 
     def handle_raw_input(
         self,
-        input_data: BinaryIO,
+        input_data: IO[bytes],
         META: dict[str, Any],  # noqa: N803 - Django's name
         content_length: int,
         boundary: str,
@@ -61,7 +61,7 @@ class IntakeUploadHandler(FileUploadHandler):
         content_type: str,
         content_length: int | None,
         charset: str | None = None,
-        content_type_extra: dict[str, str] | None = None,
+        content_type_extra: dict[str, bytes] | None = None,
     ) -> None:
         super().new_file(
             field_name, file_name, content_type, content_length, charset, content_type_extra

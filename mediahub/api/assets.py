@@ -31,7 +31,6 @@ from media_assets.api.serializers import (
 )
 from media_assets.errors import Invalid, NotFound
 from media_assets.models import Door, Kind, MediaAsset, Rendition, Review, Status
-from mediahub.api.errors import Problem, error_response
 from mediahub.models import Scope
 from processing import engine
 from processing.api.serializers import (
@@ -104,7 +103,7 @@ class AssetDetailSerializer(AssetSerializer):
         return asset.blob.metadata if asset.blob else {}
 
     def get_renditions(self, asset: MediaAsset) -> list[dict[str, Any]]:
-        found = asset.blob.renditions.all() if asset.blob else []
+        found = list(asset.blob.renditions.all()) if asset.blob else []
         context = {**self.context, "filename": asset.filename}
         return list(RenditionSerializer(found, many=True, context=context).data)
 
@@ -112,7 +111,7 @@ class AssetDetailSerializer(AssetSerializer):
         return _main_result(asset)
 
     def get_transcription(self, asset: MediaAsset) -> dict[str, Any] | None:
-        return asset.current.get("transcribe")
+        return _result(asset, "transcribe")
 
     def get_jobs(self, asset: MediaAsset) -> list[dict[str, Any]]:
         jobs = asset.jobs.prefetch_related("steps").order_by("-id")[:10]
@@ -121,7 +120,12 @@ class AssetDetailSerializer(AssetSerializer):
 
 def _main_result(asset: MediaAsset) -> dict[str, Any] | None:
     """What the machines say of it: seen, else read."""
-    return asset.current.get("describe") or asset.current.get("read_document")
+    return _result(asset, "describe") or _result(asset, "read_document")
+
+
+def _result(asset: MediaAsset, step: str) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = asset.current.get(step)
+    return found
 
 
 class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
@@ -155,9 +159,7 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
             self._door = multipart.install(request)
         return super().initialize_request(request, *args, **kwargs)
 
-    def finalize_response(
-        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         if (door := getattr(self, "_door", None)) is not None:
             door.discard()
         return super().finalize_response(request, response, *args, **kwargs)
@@ -255,6 +257,12 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
             assets.trash(asset=asset, by=self.asker.user_or_none)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
+    def _page(self, rows: Any, serializer: Any) -> Response:
+        """One page of what belongs to an asset."""
+        page = self.paginate_queryset(rows)
+        context = self.get_serializer_context()
+        return self.get_paginated_response(serializer(page, many=True, context=context).data)
+
     def _in_trash_or_not(self, pk: UUID) -> MediaAsset:
         asset = access.within(MediaAsset.objects.all(), self.asker).filter(pk=pk).first()
         if asset is None:
@@ -279,10 +287,8 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
             raise NotFound("The bytes of this asset are not here yet.")
         url = originals.url(asset)
         if url is None:
-            return error_response(
-                request._request, Problem("GONE", "This file is not kept any more.")
-            )
-        visits.note_read(asset=asset, asker=self.asker, door="api", request=request._request)
+            raise originals.BytesGone
+        visits.note_read(asset=asset, asker=self.asker, door="api", request=request)
         return HttpResponseRedirect(url)
 
     @extend_schema(responses=LogEntrySerializer(many=True))
@@ -296,7 +302,7 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
     def renditions(self, request: Request, pk: UUID) -> Response:
         """The files made from this asset's bytes."""
         asset = self.get_object()
-        found = Rendition.objects.filter(blob_id=asset.blob_id)
+        found = Rendition.objects.filter(blob__assets=asset)
         context = {**self.get_serializer_context(), "filename": asset.filename}
         return Response(RenditionSerializer(found, many=True, context=context).data)
 
@@ -304,8 +310,7 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
     @action(detail=True, filterset_class=None)
     def analyses(self, request: Request, pk: UUID) -> Response:
         """All results of all runs, newest first."""
-        page = self.paginate_queryset(Analysis.objects.filter(asset=self.get_object()))
-        return self.get_paginated_response(AnalysisSerializer(page, many=True).data)
+        return self._page(Analysis.objects.filter(asset=self.get_object()), AnalysisSerializer)
 
     @extend_schema(methods=["GET"], responses=JobSerializer(many=True))
     @extend_schema(methods=["POST"], request=JobRequestSerializer, responses={202: JobSerializer})
@@ -315,8 +320,7 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
         asset = self.get_object()
         if request.method == "GET":
             jobs = Job.objects.filter(asset=asset).prefetch_related("steps")
-            page = self.paginate_queryset(jobs)
-            return self.get_paginated_response(JobSerializer(page, many=True).data)
+            return self._page(jobs, JobSerializer)
         access.require(self.asker, Action.RUN, asset)
         form = JobRequestSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -334,7 +338,7 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
 
 def submit(*, asset: MediaAsset, asked: dict[str, Any], asker: Asker) -> Job:
     """A job as a request asked for it."""
-    params = {
+    params: dict[str, Any] = {
         name: str(value) if isinstance(value, UUID) else value for name, value in asked.items()
     }
     steps = params.pop("steps", None)

@@ -55,7 +55,7 @@ class JobDetailSerializer(JobSerializer):
 
     def get_results(self, job: Job) -> dict[str, Any]:
         blob_id = job.asset.blob_id if job.asset else None
-        renditions = Rendition.objects.filter(blob_id=blob_id) if blob_id else []
+        renditions = list(Rendition.objects.filter(blob_id=blob_id)) if blob_id else []
         transcription = job.transcriptions.order_by("-id").first()
         context = {**self.context, "filename": job.asset.filename if job.asset else "file"}
         return {

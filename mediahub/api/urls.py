@@ -8,6 +8,7 @@ from rest_framework.routers import SimpleRouter
 from mediahub.api.assets import AssetViewSet
 from mediahub.api.docs import SchemaView, redoc, redoc_script, swagger
 from mediahub.api.errors import not_found
+from mediahub.api.events import JobEventsView
 from mediahub.api.jobs import JobViewSet
 from mediahub.api.keys import ApiKeyViewSet
 from mediahub.api.overview import ConfigView
@@ -27,6 +28,7 @@ v1: list[URLPattern | URLResolver] = [
     path("auth/token/", TokenView.as_view(), name="auth-token"),
     path("auth/token/refresh/", RefreshView.as_view(), name="auth-token-refresh"),
     path("config/", ConfigView.as_view(), name="config"),
+    path("jobs/<uuid:pk>/events/", JobEventsView.as_view(), name="job-events"),
     *router.urls,
 ]
 

@@ -25,7 +25,11 @@ class DocumentOptions:
         """From JSON, as a sandboxed call carries it; names it does not know are left alone."""
         known = {each.name for each in fields(cls)}
         given = values if isinstance(values, Mapping) else {}
-        return values if isinstance(values, cls) else cls(**{k: v for k, v in given.items() if k in known})
+        return (
+            values
+            if isinstance(values, cls)
+            else cls(**{k: v for k, v in given.items() if k in known})
+        )
 
 
 @dataclass(slots=True)

@@ -8,30 +8,41 @@ A password other than the empty one is ENCRYPTED_FILE; a document without a read
 from __future__ import annotations
 
 import ctypes
+import logging
+import mmap
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pypdfium2 as pdfium
-import pypdfium2.raw as pdfium_c
+import pypdfium2 as pdfium  # type: ignore[import-untyped]
+import pypdfium2.raw as pdfium_c  # type: ignore[import-untyped]
 from PIL import Image
 
 from processing.inspectors import renditions
 from processing.inspectors.base import Inspection, RenditionFile, Unreadable
 from processing.inspectors.passages import DocumentOptions, Passages
-from processing.inspectors.strings import clean_text, one_line
+from processing.inspectors.strings import one_line
 
 # pdfium keeps global state without locks: two threads in it at once get random errors.
 _ONE_AT_A_TIME = threading.Lock()
 
-FEW_CHARACTERS = 16  # a page with less text than this, and something drawn on it, is a picture of a page
-_GARBLED = 0.3  # a share of signs without meaning: the font has no table of what its shapes stand for
+# A page with less text than this, and a picture on it, is the picture of a page.
+FEW_CHARACTERS = 16
+_MANY_SHAPES = 30  # on a page without text these may be letters drawn as outlines
+# A share of signs without meaning: the font has no table of what its shapes stand for.
+_GARBLED = 0.3
 _FAILURES_IN_A_ROW = 20  # then the page count is taken for a lie
 _MOST_ON_A_PAGE = 4_000_000  # characters
-_INFO = {"title": "Title", "author": "Author", "subject": "Subject", "keywords": "Keywords"}
-_MADE = {"creator": "Creator", "producer": "Producer"}
+_INFO = {
+    "title": "Title",
+    "author": "Author",
+    "subject": "Subject",
+    "keywords": "Keywords",
+    "creator": "Creator",
+    "producer": "Producer",
+}
 
 
 def inspect(source: Path, workdir: Path, options: DocumentOptions) -> Inspection:
@@ -40,7 +51,9 @@ def inspect(source: Path, workdir: Path, options: DocumentOptions) -> Inspection
             with _opened(source) as document:
                 return _inspect(document, source, workdir, options)
         except pdfium.PdfiumError as error:
-            if error.err_code in (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY):
+            # pdfium may repeat the code of an earlier failure: the file itself must speak of encryption.
+            locked = error.err_code in (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY)
+            if locked and _mentions_encryption(source):
                 raise _encrypted() from error
             return _by_second_reader(source, options)
 
@@ -58,6 +71,11 @@ def _encrypted() -> Unreadable:
     return Unreadable("ENCRYPTED_FILE", "The PDF needs a password.")
 
 
+def _mentions_encryption(source: Path) -> bool:
+    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(b"/Encrypt") >= 0
+
+
 def _damaged() -> Unreadable:
     return Unreadable("CORRUPT_FILE", "The PDF is damaged: none of its pages can be read.")
 
@@ -67,9 +85,7 @@ def _inspect(
 ) -> Inspection:
     reader = _Reader(document, source, options)
     reader.read()
-    info = document.get_metadata_dict()
-    metadata = {name: one_line(info.get(key)) for name, key in (_INFO | _MADE).items()}
-    metadata = {name: value for name, value in metadata.items() if value}
+    metadata: dict[str, Any] = _named({key: _info(document, key) for key in _INFO.values()})
     metadata["format"] = "pdf"
     metadata["encrypted"] = pdfium_c.FPDF_GetSecurityHandlerRevision(document.raw) != -1
     made = []
@@ -79,10 +95,26 @@ def _inspect(
     return Inspection({"pages": reader.page_count}, metadata, made, reader.as_json())
 
 
+def _info(document: pdfium.PdfDocument, key: str) -> str:
+    """A string of the document's own description; pypdfium2's method fails on lone surrogates."""
+    name = key.encode() + b"\0"
+    size = min(pdfium_c.FPDF_GetMetaText(document.raw, name, None, 0), 1 << 20)
+    buffer = ctypes.create_string_buffer(size)
+    pdfium_c.FPDF_GetMetaText(document.raw, name, buffer, size)
+    return buffer.raw[: max(0, size - 2)].decode("utf-16-le", "replace")
+
+
+def _named(info: Mapping[str, Any]) -> dict[str, Any]:
+    strings = {name: one_line(info.get(key)) for name, key in _INFO.items()}
+    return {name: value for name, value in strings.items() if value}
+
+
 class _Reader:
     """One pass over the pages."""
 
-    def __init__(self, document: pdfium.PdfDocument, source: Path, options: DocumentOptions) -> None:
+    def __init__(
+        self, document: pdfium.PdfDocument, source: Path, options: DocumentOptions
+    ) -> None:
         self.document = document
         self.claimed = len(document)
         self.page_count = self.claimed
@@ -126,10 +158,10 @@ class _Reader:
         """A page's text; None where no reader can load it."""
         page = pdfium_c.FPDF_LoadPage(self.document.raw, number - 1)
         if not page:
-            return self._second.text(number)
+            return self._second.text(number, of=self.claimed)
         try:
             text = page_text(page)
-            if _is_picture(text) and pdfium_c.FPDFPage_CountObjects(page) > 0:
+            if _is_picture(text) and _is_drawn_on(page):
                 self.needs_ocr.append(number)
             return text
         finally:
@@ -175,7 +207,20 @@ def _is_picture(text: str) -> bool:
     if text.isascii():
         return False
     raw = text.encode("utf-8", "ignore")
-    return raw.count(b"\xee") + raw.count(b"\xef\xbf\xbd") > len(text) * _GARBLED  # private, replacement
+    return (
+        raw.count(b"\xee") + raw.count(b"\xef\xbf\xbd") > len(text) * _GARBLED
+    )  # private, replacement
+
+
+def _is_drawn_on(page: Any) -> bool:
+    """Whether there is a picture on the page, or so many shapes that they may be letters."""
+    shapes = 0
+    for number in range(min(pdfium_c.FPDFPage_CountObjects(page), 500)):
+        kind = pdfium_c.FPDFPageObj_GetType(pdfium_c.FPDFPage_GetObject(page, number))
+        if kind in (pdfium_c.FPDF_PAGEOBJ_IMAGE, pdfium_c.FPDF_PAGEOBJ_FORM):
+            return True
+        shapes += int(kind == pdfium_c.FPDF_PAGEOBJ_PATH)
+    return shapes >= _MANY_SHAPES
 
 
 def _first_page(document: pdfium.PdfDocument, workdir: Path) -> list[RenditionFile]:
@@ -186,7 +231,9 @@ def _first_page(document: pdfium.PdfDocument, workdir: Path) -> list[RenditionFi
     ]
 
 
-def render(document: pdfium.PdfDocument, index: int, side: int, *, grey: bool = False) -> Image.Image:
+def render(
+    document: pdfium.PdfDocument, index: int, side: int, *, grey: bool = False
+) -> Image.Image:
     """A page on white, its longest side `side` px."""
     page = document[index]
     try:
@@ -207,6 +254,21 @@ def render(document: pdfium.PdfDocument, index: int, side: int, *, grey: bool = 
         page.close()
 
 
+def draw(
+    source: Path, pages: Iterable[int], dpi: int, max_side: int
+) -> Iterator[tuple[int, Image.Image]]:
+    """Pages (counted from 1) in grey at a resolution for reading; those that cannot be drawn are left out."""
+    with _ONE_AT_A_TIME, _opened(source) as document:
+        for number in pages:
+            if not 1 <= number <= len(document):
+                continue
+            with suppress(pdfium.PdfiumError):
+                page = document[number - 1]
+                side = min(max_side, max(1, round(max(page.get_size()) / 72 * dpi)))
+                page.close()
+                yield number, render(document, number - 1, side, grey=True)
+
+
 class _SecondReader:
     """pypdf, opened when it is first needed: slower, and it forgives other faults."""
 
@@ -219,19 +281,23 @@ class _SecondReader:
         # Rarely needed, and a quarter of a second to import.
         import pypdf  # noqa: PLC0415
 
+        # It tells of every oddity of a damaged file; ours to tell is whether a page was read.
+        logging.getLogger("pypdf").setLevel(logging.CRITICAL)
         reader = pypdf.PdfReader(self._source)
         if reader.is_encrypted and not reader.decrypt(""):
             raise _encrypted()
         return reader
 
-    def text(self, number: int) -> str | None:
-        """A page's text, or None. After one failure to open it does not try again."""
+    def text(self, number: int, *, of: int) -> str | None:
+        """A page's text, or None: also where it counts other pages than the first reader did."""
         if self._hopeless:
             return None
         try:
             if self._reader is None:
                 self._reader = self.open()
-                self._hopeless = number > len(self._reader.pages)
+                self._hopeless = len(self._reader.pages) != of
+                if self._hopeless:
+                    return None
             found: str = self._reader.pages[number - 1].extract_text()
             return found
         except MemoryError:
@@ -255,7 +321,7 @@ def _by_second_reader(source: Path, options: DocumentOptions) -> Inspection:
     passages = Passages(options.max_text_bytes)
     failed: list[int] = []
     for number in range(1, min(count, options.max_pages) + 1):
-        text = second.text(number)
+        text = second.text(number, of=count)
         if text is None:
             failed.append(number)
             if len(failed) >= _FAILURES_IN_A_ROW:
@@ -265,11 +331,9 @@ def _by_second_reader(source: Path, options: DocumentOptions) -> Inspection:
     if not passages.blocks:
         raise _damaged()
     passages.truncated = passages.truncated or count > options.max_pages
-    metadata = {name: one_line(info.get(key)) for name, key in (_INFO | _MADE).items()}
-    metadata = {name: value for name, value in metadata.items() if value}
     return Inspection(
         {"pages": count},
-        {**metadata, "format": "pdf", "encrypted": bool(reader.is_encrypted)},
+        {**_named(info), "format": "pdf", "encrypted": bool(reader.is_encrypted)},
         [],
         passages.as_json(page_count=count, failed_pages=failed),
     )

@@ -186,7 +186,7 @@ class FrameFiles:
         self._suffix = format_
         self._count = 0
         # The length was measured, but by time stamps: should more frames come, the spread sees to it.
-        step = max(1 / fps, duration / most)
+        step = max(1 / fps, (duration + 2 * SLACK_S) / most)
         self._spread: Spread[Path] = Spread(step=step, most=most, dropped=Path.unlink)
 
     def wants(self, time: float) -> bool:

@@ -61,7 +61,10 @@ def options_for(kind: str, params: dict[str, Any]) -> dict[str, Any]:
         return {"max_pixels": settings.MAX_PIXELS}
     if kind == Kind.DOCUMENT:
         return {"max_pages": settings.MAX_PAGES, "max_pixels": settings.MAX_PIXELS}
-    options = {"max_duration": float(settings.MAX_DURATION_S), "max_pixels": settings.MAX_PIXELS}
+    options: dict[str, Any] = {
+        "max_duration": float(settings.MAX_DURATION_S),
+        "max_pixels": settings.MAX_PIXELS,
+    }
     if kind == Kind.VIDEO:
         options["contact_sheet_grid"] = params.get("grid") or settings.CONTACT_SHEET_GRID
     return options

@@ -82,9 +82,9 @@ def test_an_address_expires(client: Client, url: str, monkeypatch: pytest.Monkey
     assert client.get(url).status_code == 403
 
 
-@pytest.mark.parametrize("change", [lambda url: url[:-2] + "xx", lambda url: "/files/abc", lambda url: "/files/" + "a:" * 50])
-def test_an_address_that_is_not_ours_finds_nothing(client: Client, url: str, change: Any) -> None:
-    assert client.get(change(url)).status_code == 404
+def test_an_address_that_is_not_ours_finds_nothing(client: Client, url: str) -> None:
+    for wrong in (url[:-2] + "xx", "/files/abc", "/files/" + "a:" * 50):
+        assert client.get(wrong).status_code == 404
 
 
 def test_bytes_that_are_gone_say_so(client: Client, asset: MediaAsset, url: str) -> None:
