@@ -6,6 +6,7 @@ tests of their own, which are skipped where the program is missing, and fail in 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -45,7 +46,20 @@ def has_chromium() -> bool:
     return has("chromium", "chromium-browser", "google-chrome") or has_playwrights_chromium()
 
 
+def has_libatomic() -> bool:
+    """Playwright drives Chromium by a program that is linked to it, even where it needs none of it."""
+    if sys.platform != "linux":
+        return True
+    try:
+        ctypes.CDLL("libatomic.so.1")
+    except OSError:
+        return False
+    return True
+
+
 def has_playwrights_chromium() -> bool:
+    if not has_libatomic():
+        return False
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - slow, and rarely needed
 
     with sync_playwright() as playwright:
@@ -59,6 +73,12 @@ def has(*names: str) -> bool:
 
 
 NEEDS = [
+    Need(
+        "libatomic",
+        has_libatomic,
+        {"apt-get": ["libatomic1"], "dnf": ["libatomic"]},
+        required=True,
+    ),
     Need(
         "PostgreSQL",
         has_postgres,

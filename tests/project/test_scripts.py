@@ -199,4 +199,5 @@ def test_each_need_has_packages_for_each_manager() -> None:
     module = script("system_packages")
     for need in module.NEEDS:
         assert set(need.packages) == set(module.MANAGERS)
-    assert {need.name for need in module.NEEDS if need.required} == {"PostgreSQL", "Chromium"}
+    required = {need.name for need in module.NEEDS if need.required}
+    assert required == {"PostgreSQL", "Chromium", "libatomic"}
