@@ -87,9 +87,17 @@ class Process:
             )
         self.pid = self._child.pid
         self._keeper = Keeper(f"kill -KILL -{self.pid}")
+        self._cleaned = False
 
     @property
     def returncode(self) -> int | None:
+        """As subprocess tells it. The process stays a zombie until `kill`, so that its number, which
+        is its group's too, is nobody else's."""
+        if self._child.returncode is None and hasattr(os, "waitid"):
+            ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None:
+                return None
+            return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
         return self._child.poll()
 
     @property
@@ -119,11 +127,12 @@ class Process:
     def wait(self, timeout: float = 15.0) -> int:
         """Its exit code. Fails when it does not end in time."""
         try:
-            return self._child.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(
-                f"Process {self.pid} did not end in {timeout:g} s.\n{self.output()[-3000:]}"
-            ) from None
+            wait_until(lambda: not self.running, timeout, what=f"process {self.pid} ended")
+        except AssertionError as error:
+            error.add_note(f"The last of {self.log}:\n{self.output()[-3000:]}")
+            raise
+        assert self.returncode is not None
+        return self.returncode
 
     def stop(self, timeout: float = 15.0) -> int:
         """Ask it to end, wait, then kill whatever is left. Fails when it did not end by itself."""
@@ -134,11 +143,14 @@ class Process:
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL for the whole group and for every descendant outside it."""
-        with contextlib.suppress(ProcessLookupError):
+        """SIGKILL for the whole group and for every descendant outside it. A second time is fine."""
+        if self._cleaned:
+            return
+        self._cleaned = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # only a zombie is left
             os.killpg(self.pid, signal.SIGKILL)
-        self._child.wait()
         self._keeper.dismiss()
+        self._child.wait()
         for process in self.family():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
