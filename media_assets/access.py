@@ -17,6 +17,7 @@ from django.db.models import Model, Q, QuerySet
 
 from media_assets.errors import NotFound, PermissionDenied
 from media_assets.models import ClientSession, MediaAsset, Membership, Post, Role, Space
+from media_assets.spaces import default_space_for
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -130,6 +131,9 @@ def space_for(asker: Asker, space_id: UUID | None, action: Action = Action.UPLOA
         # Staff see every space; their own come first.
         own = candidates.filter(memberships__user_id=asker.user.pk).order_by("id").first()
         space = own or candidates.order_by("id").first()
+    if space is None and asker.only_space is None and (user := asker.user_or_none):
+        first = default_space_for(user)
+        space = first if may(asker, action, first) else None
     if space is None:
         raise PermissionDenied("You are in no space where you may do this.")
     return space

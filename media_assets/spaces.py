@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from media_assets.errors import Conflict, Invalid
+from media_assets.errors import Conflict, Invalid, PermissionDenied
 from media_assets.models import MediaAsset, Membership, Post, Role, Space
 
 if TYPE_CHECKING:
@@ -91,14 +91,17 @@ def welcome(*, user: User) -> Membership | None:
 
 @transaction.atomic
 def default_space_for(user: User) -> Space:
-    """The space a user's things go to if nobody says which: their first, made now if they have none."""
+    """The space a user's things go to if nobody says which: their first.
+
+    Who is isolated gets one of their own now. Who is not, and is in none, was put out: this is no way back.
+    """
     # One at a time for each user: two first uploads must not make two spaces.
     get_user_model().objects.select_for_update().get(pk=user.pk)
     space = Space.objects.filter(memberships__user=user).order_by("id").first()
     if space is not None:
         return space
-    if (membership := welcome(user=user)) is not None:
-        return membership.space
+    if settings.DEFAULT_ROLE != ISOLATED:
+        raise PermissionDenied("You are in no space.")
     return create_space(name=f"{user.get_username()[:80]}'s library", by=user)
 
 

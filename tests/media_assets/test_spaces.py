@@ -11,8 +11,9 @@ from django.contrib.auth.models import User
 from django.core import serializers
 from django.db import connection
 
-from media_assets import spaces
-from media_assets.errors import Conflict, Invalid
+from media_assets import access, spaces
+from media_assets.access import Asker
+from media_assets.errors import Conflict, Invalid, PermissionDenied
 from media_assets.models import Membership, Role, Space
 
 
@@ -88,11 +89,34 @@ def test_the_longest_name_gives_a_space_too(settings: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_a_user_who_left_the_first_space_comes_back_when_they_need_one() -> None:
+def test_who_was_put_out_of_the_first_space_has_no_way_back() -> None:
     alice = make_user()
-    alice.memberships.all().delete()
-    assert spaces.default_space_for(alice).pk == spaces.FIRST_SPACE
-    assert alice.memberships.get().role == Role.CONTRIBUTOR
+    spaces.remove_member(membership=alice.memberships.get())
+    with pytest.raises(PermissionDenied):
+        spaces.default_space_for(alice)
+    assert not alice.memberships.exists()
+
+
+@pytest.mark.django_db
+def test_a_door_finds_the_space_of_who_has_none_yet(settings: Any) -> None:
+    settings.DEFAULT_ROLE = "none"
+    alice = make_user()
+    space = access.space_for(Asker(alice), None)
+    assert space.memberships.get().user == alice
+    assert access.space_for(Asker(alice), None) == space
+
+
+@pytest.mark.django_db
+def test_a_door_makes_no_space_for_a_viewer_or_a_key_of_another(settings: Any) -> None:
+    settings.DEFAULT_ROLE = "none"
+    alice = make_user()
+    other = Space.objects.create(name="Other")
+    with pytest.raises(PermissionDenied):
+        access.space_for(Asker(alice, only_space=other.pk), None)
+    spaces.add_member(space=other, user=alice, role=Role.VIEWER)
+    with pytest.raises(PermissionDenied):
+        access.space_for(Asker(alice), None)
+    assert Space.objects.count() == 1
 
 
 @pytest.mark.django_db
