@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+import string
 import sys
 import threading
 import time
@@ -110,17 +111,25 @@ def test_a_failure_inside_unbinds_too() -> None:
 UNSAFE = "a\nb\rc\td\x1b[31me\x00f\x7fg\x85h\u2028i\u202ej\u2066k\ufeffl\ud800m\x9bn"
 
 
-def test_no_control_character_reaches_the_log(text_of: TextOf) -> None:
-    LOG.info("%s", UNSAFE, extra={"title": UNSAFE, UNSAFE: 1})
+def test_no_control_character_reaches_the_log() -> None:
+    # Made by hand: pytest keeps what is logged, and cannot pass on half a character.
+    record = logging.makeLogRecord(
+        {
+            "name": "x",
+            "levelname": "INFO",
+            "msg": "%s",
+            "args": (UNSAFE,),
+            "title": UNSAFE,
+            UNSAFE: 1,
+        }
+    )
     for formatter in (JsonFormatter(), TextFormatter()):
-        line = text_of(formatter)
-        assert not any(
-            character in line for character in UNSAFE if not character.isascii() or character < " "
-        )
+        line = formatter.format(record)
+        assert not set(UNSAFE) - set(string.ascii_letters + "[31") & set(line)
         line.encode()
-    line = json.loads(text_of(JsonFormatter()))
+    line = json.loads(JsonFormatter().format(record))
     assert line["message"] == UNSAFE  # nothing is lost, only written safely
-    assert "a\\nb\\rc\\td\\u001b[31me\\u0000f" in text_of(TextFormatter())
+    assert "a\\nb\\rc\\td\\u001b[31me\\u0000f" in TextFormatter().format(record)
 
 
 def test_letters_of_all_languages_stay_readable(text_of: TextOf) -> None:

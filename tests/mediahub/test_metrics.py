@@ -212,7 +212,7 @@ def test_a_database_that_is_away_is_a_number_and_no_failure(
     told = read()
     assert told["mediahub_database_up",] == 0
     assert not any(key[0] == "mediahub_jobs" for key in told)
-    assert any(key[0] == "mediahub_http_requests_total" for key in told)
+    assert told["mediahub_http_requests_running",] == 1
 
 
 @pytest.mark.django_db
