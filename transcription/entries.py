@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from media_assets.errors import Invalid
 from transcription import patterns
-from transcription.normalise import clean
+from transcription.normalise import clean, has_invisible
 
 MAX_TERM: Final = 200  # characters
 MAX_REPLACEMENT: Final = 300
@@ -39,7 +39,7 @@ class Entry:
 def checked(entry: Entry) -> Entry:
     """The entry in its regular form, or `Invalid` with `field`: for everything a person enters."""
     replacement = unicodedata.normalize("NFC", entry.replacement)
-    if clean(replacement) != replacement or len(replacement) > MAX_REPLACEMENT:
+    if has_invisible(replacement) or len(replacement) > MAX_REPLACEMENT:
         raise Invalid(
             f"The replacement may have up to {MAX_REPLACEMENT} characters, none of them invisible controls.",
             field="replacement",
@@ -47,7 +47,7 @@ def checked(entry: Entry) -> Entry:
     if entry.regex:
         patterns.check_pattern(entry.term, replacement, match_case=entry.match_case)
         return replace(entry, replacement=replacement)
-    if clean(entry.term) != unicodedata.normalize("NFC", entry.term):
+    if has_invisible(entry.term):
         raise Invalid("The term holds invisible control characters.", field="term")
     term = " ".join(clean(entry.term).split())
     if not term or len(term) > MAX_TERM:

@@ -56,6 +56,11 @@ _FR_CLOSE: Final = re.compile("(?<=\\S) ?\u00bb")
 _FR_UNIT: Final = re.compile(r"(?<=\d) (?=[%€$£°])")
 
 
+def has_invisible(text: str) -> bool:
+    """Whether there is anything in the text that `clean` takes out."""
+    return _INVISIBLE.search(text) is not None
+
+
 def clean(text: str) -> str:
     """NFC without what cannot be stored or seen; lines end in a plain newline."""
     text = _LINE_ENDS.sub("\n", text)

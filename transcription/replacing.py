@@ -70,6 +70,32 @@ class _Candidate(NamedTuple):
     text: str
 
 
+class _Ground(NamedTuple):
+    """What is searched: a text, and the offsets in it over which no match may reach."""
+
+    text: str
+    barriers: Sequence[int]
+
+    def divides(self, start: int, end: int) -> bool:
+        following = bisect_right(self.barriers, start)
+        return following < len(self.barriers) and self.barriers[following] < end
+
+
+def _ends(
+    node: Node | None, letters: str, at: int, length: int
+) -> list[tuple[int, tuple[int, ...]]]:
+    """Where the terms end that begin behind this node, the shortest first."""
+    ends: list[tuple[int, tuple[int, ...]]] = []
+    while node is not None:
+        if node.entries:
+            ends.append((at, node.entries))
+        if at == length:
+            break
+        node = node.get(letters[at])
+        at += 1
+    return ends
+
+
 class Replacer:
     """A lexicon made ready. Broken entries are left out and named in `problems`, never raised.
 
@@ -115,46 +141,35 @@ class Replacer:
         No match reaches across a barrier (an offset where another speaker begins).
         """
         candidates: list[_Candidate] = []
+        ground = _Ground(text, barriers)
         form = comparable(text, turkic=self._turkic)
         for trie in self._tries.values():
             if trie.entrances:
-                self._walk(trie, form, text, candidates)
-        problems = self._search(text, candidates) if self._patterns else []
-        return self._chosen(text, candidates, barriers), problems
+                self._walk(trie, form, ground, candidates)
+        problems = self._search(ground, candidates) if self._patterns else []
+        return self._chosen(text, candidates), problems
 
-    def _walk(self, trie: Trie, form: Comparable, text: str, found: list[_Candidate]) -> None:
+    def _walk(self, trie: Trie, form: Comparable, ground: _Ground, found: list[_Candidate]) -> None:
         """Add the longest term at every place where one of this trie stands."""
         letters, _, origin = form
-        length = len(letters)
+        text, length = ground.text, len(letters)
         cuts = cuts_word if trie.whole else cuts_letter
         for start, reach in trie.starts(letters):
-            node: Node | None = trie.node(letters[start:reach])
-            at = reach
-            ends: list[tuple[int, tuple[int, ...]]] = []
-            while node is not None:
-                if node.entries:
-                    ends.append((at, node.entries))
-                if at == length:
-                    break
-                node = node.get(letters[at])
-                at += 1
+            ends = _ends(trie.node(letters[start:reach]), letters, reach, length)
             if not ends or (origin is not None and start and origin[start] == origin[start - 1]):
                 continue  # nothing, or inside what one letter unfolds to: the second s of ß
             begin = start if origin is None else origin[start]
             if cuts(text, begin):
                 continue
             for at, entries in reversed(ends):
-                if origin is not None and origin[at] == origin[at - 1]:
-                    continue
                 end = at if origin is None else origin[at]
-                if (
-                    not cuts(text, end)
-                    and (entry := self._fitting(entries, form, begin, end)) is not None
-                ):
+                if (origin is not None and end == origin[at - 1]) or cuts(text, end):
+                    continue
+                entry = self._fitting(entries, form, begin, end)
+                if entry is not None and not ground.divides(begin, end):
                     rank = 0 if entry in self._exact else 1
-                    found.append(
-                        _Candidate(begin, -end, rank, entry, self.entries[entry].replacement)
-                    )
+                    new = self.entries[entry].replacement
+                    found.append(_Candidate(begin, -end, rank, entry, new))
                     break
 
     def _fitting(
@@ -170,8 +185,9 @@ class Replacer:
                 return entry
         return others
 
-    def _search(self, text: str, found: list[_Candidate]) -> list[str]:
+    def _search(self, ground: _Ground, found: list[_Candidate]) -> list[str]:
         """Add the matches of the patterns; name those that ran out of time and take nothing of theirs."""
+        text = ground.text
         problems = []
         left = ALL_REGEX_SECONDS
         for entry, compiled, parts in self._patterns:
@@ -194,20 +210,21 @@ class Replacer:
             found += [
                 _Candidate(match.start(), -match.end(), 2, entry, patterns.expanded(parts, match))
                 for match in matches
-                if not cuts(text, match.start()) and not cuts(text, match.end())
+                if not cuts(text, match.start())
+                and not cuts(text, match.end())
+                and not ground.divides(*match.span())
             ]
         return problems
 
-    def _chosen(
-        self, text: str, candidates: list[_Candidate], barriers: Sequence[int]
-    ) -> list[Edit]:
+    def _chosen(self, text: str, candidates: list[_Candidate]) -> list[Edit]:
+        """The edits: leftmost first, of those the longest; what they cover is done."""
         candidates.sort()
         limit = len(text) * MAX_GROWTH + GROWTH_ALLOWANCE
         edits: list[Edit] = []
         done = 0
         for candidate in candidates:
             start, end = candidate.start, -candidate.longest
-            if start < done or _crosses(barriers, start, end):
+            if start < done:
                 continue
             done = end
             if candidate.text == text[start:end]:
@@ -270,11 +287,6 @@ class Replacer:
             )
             for edit in self.find(text)[0][:limit]
         ]
-
-
-def _crosses(barriers: Sequence[int], start: int, end: int) -> bool:
-    following = bisect_right(barriers, start)
-    return following < len(barriers) and barriers[following] < end
 
 
 def _composed(transcript: Transcript) -> Transcript:

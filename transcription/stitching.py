@@ -102,6 +102,9 @@ def _missing(pieces: Sequence[Piece], duration: float | None) -> tuple[Missing, 
     return tuple(found)
 
 
+Pair = tuple[int, int, float]  # a token of the left, one of the right, how surely they are the same
+
+
 @dataclass(slots=True)
 class _Part:
     """A piece on its way into the whole, its times already those of the whole."""
@@ -180,7 +183,7 @@ def _same_speakers(left: _Part, right: _Part) -> dict[str, str]:
     if right.start >= left.end:
         return {}
     votes: dict[tuple[str, str], int] = {}
-    for a, b in _shared(left, right):
+    for a, b, _ in _shared(left, right):
         ours, theirs = _speaker_at(left, left.tokens[a]), _speaker_at(right, right.tokens[b])
         if ours and theirs:
             votes[theirs, ours] = votes.get((theirs, ours), 0) + 1
@@ -203,7 +206,11 @@ def _seam(left: _Part, right: _Part) -> None:
     middle = (max(left.start, right.start) + min(left.end, right.end)) / 2
     pairs = [pair for pair in _shared(left, right) if pair[0] >= left.first]
     if pairs:
-        a, b = min(pairs, key=lambda pair: abs(_middle(left.tokens[pair[0]]) - middle))
+        # Near the middle, but a likeness of doubtful worth only where nothing better is there.
+        reach = max(left.end - right.start, 0.001)
+        a, b, _ = min(
+            pairs, key=lambda pair: abs(_middle(left.tokens[pair[0]]) - middle) / reach - pair[2]
+        )
         # The word itself from the side where it is the farther from its piece's edge: there it is whole.
         from_left = left.end - left.tokens[a].end >= right.tokens[b].start - right.start
         left.last, right.first = (a + 1, b + 1) if from_left else (a, b)
@@ -223,8 +230,8 @@ def _middle(token: Token) -> float:
     return (token.start + token.end) / 2
 
 
-def _shared(left: _Part, right: _Part) -> list[tuple[int, int]]:
-    """Pairs of tokens, left and right, that are the same word said once: the longest such chain."""
+def _shared(left: _Part, right: _Part) -> list[Pair]:
+    """Pairs of tokens, left and right, that are the same word said once: the heaviest such chain."""
     overlap = left.end - right.start
     exact = bool(left.transcript.words and right.transcript.words)
     near = min(_NEAR, overlap) if exact else _NEAR_GUESSED + overlap
@@ -240,7 +247,7 @@ def _chain(
     lefts: Sequence[int],
     rights: Sequence[int],
     near: float,
-) -> list[tuple[int, int]]:
+) -> list[Pair]:
     """The heaviest common chain; equal words weigh more than like ones, neighbours more than strays."""
     keys_left = ["".join(words_of(left[i].text)) for i in lefts]
     keys_right = ["".join(words_of(right[j].text)) for j in rights]
@@ -259,11 +266,11 @@ def _chain(
             same[i][j] = value
             taken = best[i + 1][j + 1] + value if value else 0.0
             best[i][j] = max(best[i + 1][j], best[i][j + 1], taken)
-    pairs: list[tuple[int, int]] = []
+    pairs: list[Pair] = []
     i = j = 0
     while i < rows and j < columns:
         if same[i][j] and best[i][j] == best[i + 1][j + 1] + same[i][j]:
-            pairs.append((lefts[i], rights[j]))
+            pairs.append((lefts[i], rights[j], same[i][j]))
             i, j = i + 1, j + 1
         elif best[i][j] == best[i + 1][j]:
             i += 1

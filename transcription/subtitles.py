@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from transcription.languages import base_of
-from transcription.scripts import join, joiner, width
+from transcription.scripts import join, joiner, letters_of, width
 from transcription.timing import Token, tokens_of
 from transcription.words import Transcript
 
@@ -68,9 +68,20 @@ def cues(transcript: Transcript, rules: Rules | None = None, *, labels: bool = F
     blocks: list[_Block] = []
     for turn in _turns(tokens_of(transcript, limit=rules.columns), rules):
         begins = not blocks or blocks[-1].speaker != turn[0].speaker
-        label = f"{turn[0].speaker}: " if labels and begins and turn[0].speaker else ""
-        blocks += _blocks(turn, rules, label[: rules.columns // 2])
+        label = _label(turn[0].speaker, rules) if labels and begins else ""
+        blocks += _blocks(turn, rules, label)
     return _timed(_merged(blocks, rules), rules, transcript.duration)
+
+
+def _label(speaker: str | None, rules: Rules) -> str:
+    """A speaker's name before the words, on half a line at most."""
+    name = " ".join((speaker or "").split())
+    if width(name) > rules.columns // 2 - 2:
+        letters = letters_of(name)
+        while width("".join(letters)) > rules.columns // 2 - 3:
+            letters.pop()
+        name = f"{''.join(letters).rstrip()}\u2026"
+    return f"{name}: " if name else ""
 
 
 def as_txt(transcript: Transcript) -> str:

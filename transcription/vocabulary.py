@@ -42,7 +42,10 @@ def ranked(
         *terms,
         *sorted(rest, key=lambda term: (-rest[term], -_rarity(term), -len(term), term)),
     ]
-    return list({term.casefold(): term for term in reversed(order)}.values())[::-1]
+    spellings: dict[str, str] = {}
+    for term in order:
+        spellings.setdefault(term.casefold(), term)
+    return list(spellings.values())
 
 
 def whisper_prompt(terms: Sequence[str], *, context: str = "", tokens: int = WHISPER_TOKENS) -> str:
