@@ -35,7 +35,15 @@ def pytest_runtest_makereport(
             if log.exists():
                 text = log.read_bytes()[start:].decode(errors="replace")
                 report.sections.append((f"Last of {log.name}", text[-4000:]))
+    # What a test logged or compared may be half a character, which does not travel between processes.
+    report.sections = [(_sendable(title), _sendable(text)) for title, text in report.sections]
+    if report.failed and _sendable(shown := str(report.longrepr)) != shown:
+        report.longrepr = _sendable(shown)
     return report
+
+
+def _sendable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @pytest.hookimpl(wrapper=True)

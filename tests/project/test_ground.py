@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import logging
 import socket
 import subprocess
 import sys
@@ -168,6 +169,11 @@ def test_no_test_reaches_the_outside() -> None:
         socket.create_connection(("192.0.2.1", 80))
     with pytest.raises(socket.gaierror):
         socket.create_connection(("host.invalid", 80))
+
+
+def test_half_a_character_in_a_log_does_not_end_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger(__name__).warning("half a character: \ud800")
+    capsys.readouterr()
 
 
 # ------------------------------------------------------------------- server and browser
