@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -12,6 +13,8 @@ from mediahub.redaction import redact_all
 if TYPE_CHECKING:
     from sentry_sdk.types import Breadcrumb, BreadcrumbHint, Event, Hint
 
+logger = logging.getLogger(__name__)
+
 # Parts of a report that may hold what a person sent or who they are.
 _PRIVATE = ("cookies", "data", "env", "query_string")
 
@@ -19,17 +22,22 @@ _PRIVATE = ("cookies", "data", "env", "query_string")
 def start() -> None:
     if not settings.SENTRY_DSN:
         return
-    import sentry_sdk  # noqa: PLC0415 - half a second at every start, for those who do not use it
+    # Half a second at every start, which only those who use it should pay.
+    import sentry_sdk  # noqa: PLC0415
+    from sentry_sdk.utils import BadDsn  # noqa: PLC0415
 
-    sentry_sdk.init(
-        dsn=settings.SENTRY_DSN,
-        environment=settings.SENTRY_ENVIRONMENT,
-        send_default_pii=False,
-        include_local_variables=False,  # they hold whatever the code was working on
-        max_request_body_size="never",
-        before_send=scrub,
-        before_breadcrumb=scrub_breadcrumb,
-    )
+    try:
+        sentry_sdk.init(
+            dsn=settings.SENTRY_DSN,
+            environment=settings.SENTRY_ENVIRONMENT,
+            send_default_pii=False,
+            include_local_variables=False,  # they hold whatever the code was working on
+            max_request_body_size="never",
+            before_send=scrub,
+            before_breadcrumb=scrub_breadcrumb,
+        )
+    except BadDsn:
+        logger.error("SENTRY_DSN is no DSN of Sentry: nothing is reported.")  # noqa: TRY400
 
 
 def scrub(event: Event, hint: Hint) -> Event:
