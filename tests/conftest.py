@@ -189,6 +189,17 @@ def _empty_data_folder() -> Iterator[None]:
             entry.unlink(missing_ok=True)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_counted() -> Iterator[None]:
+    """What this process counts for users it has met: in the next test their ids are other people's."""
+    from mediahub.api import sessions, throttles
+
+    yield
+    sessions.gatherer.forget()
+    throttles.counter.forget()
+    throttles.local_counter.forget()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_outside_world() -> Iterator[None]:
     """A test that looks up or connects to anything but this machine fails, and reaches nothing."""

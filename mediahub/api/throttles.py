@@ -48,8 +48,8 @@ class Rate:
 
     @classmethod
     def parse(cls, text: str | None) -> Rate | None:
-        """`600/min`, `5/10s`, `10000/day`; None for no limit (empty)."""
-        if not text:
+        """`600/min`, `5/10s`, `10000/day`; None for no limit (`none`, or empty)."""
+        if not text or text.strip().lower() == "none":
             return None
         found = _RATE.fullmatch(text.strip().lower())
         if not found:

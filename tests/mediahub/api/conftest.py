@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from tests.mediahub.api.ground import People
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
-    """What this process counts by itself would outlive the rows of a test."""
-    from mediahub.api import sessions, throttles
-
-    yield
-    sessions.gatherer.forget()
-    throttles.counter.forget()
-    throttles.local_counter.forget()
 
 
 @pytest.fixture

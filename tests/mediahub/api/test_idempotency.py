@@ -24,10 +24,11 @@ from rest_framework.views import APIView
 
 from media_assets import storage
 from media_assets.errors import Conflict, ServiceUnavailable
-from media_assets.models import Role, Space
+from media_assets.models import MediaAsset, Role, Space
 from mediahub.api import idempotency
 from mediahub.api.idempotency import DigestedStream
 from mediahub.models import ApiKey, IdempotencyKey
+from tests import media
 from tests.make import make_space
 from tests.mediahub.api.ground import People, client_of, error_of, make_key
 
@@ -175,6 +176,36 @@ def test_a_large_upload_is_told_from_another_and_never_kept(people: People) -> N
     row = IdempotencyKey.objects.get()
     assert row.length > len(content)
     assert len(row.content) < 100
+
+
+def test_an_upload_is_told_from_another_before_its_door_sees_it(people: People) -> None:
+    client = client_of(people.alice)
+    picture = media.jpeg(64, 48)
+
+    def upload(content: bytes) -> Any:
+        file = SimpleUploadedFile("picture.jpg", content)
+        return post(client, data={"file": file, "title": "Once"}, address="/api/v1/assets/")
+
+    first = upload(picture)
+    assert first.status_code == 201
+    again = upload(picture)
+    assert again["Idempotency-Replayed"] == "true"
+    assert (again.status_code, again.content) == (201, first.content)
+    assert again["Location"] == first["Location"]
+    error_of(upload(media.jpeg(32, 32)), 409, "CONFLICT")
+    assert MediaAsset.objects.count() == 1
+    assert not list(storage.incoming_folder().iterdir())
+
+
+def test_an_upload_that_is_refused_may_be_mended_under_the_same_key(people: People) -> None:
+    client = client_of(people.alice)
+
+    def upload(content: bytes) -> Any:
+        file = SimpleUploadedFile("picture.jpg", content)
+        return post(client, data={"file": file}, address="/api/v1/assets/")
+
+    error_of(upload(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), 415, "INVALID_FILE_FORMAT")
+    assert upload(media.jpeg(64, 48)).status_code == 201
 
 
 def test_a_body_the_view_does_not_read_counts_too(people: People) -> None:

@@ -44,6 +44,7 @@ def statuses(client: APIClient, count: int, **sent: Any) -> list[int]:
         ("1/day", Rate(1, 86400)),
         ("0/min", Rate(0, 60)),
         ("", None),
+        ("none", None),
         (None, None),
     ],
 )
