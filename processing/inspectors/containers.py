@@ -38,11 +38,9 @@ AUDIO_CODECS = frozenset(
     "pcm_s16le pcm_s16be pcm_u8 pcm_s8 pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be "
     "pcm_f64le pcm_f64be pcm_alaw pcm_mulaw adpcm_ms adpcm_ima_wav adpcm_ima_qt gsm gsm_ms".split()
 )
-# For probing FFmpeg wants its decoders' names, most of which are the codecs'.
-_DECODERS = ",".join(
-    sorted(VIDEO_CODECS | AUDIO_CODECS)
-    + "libdav1d mp3float mp2float mp1float dca amrnb amrwb flv msmpeg4".split()
-)
+# While it opens a file FFmpeg would decode a frame of each track, covers too, before anybody could look at
+# their sizes. It may decode sound alone: sizes stand in the headers. These are names of its decoders.
+_PROBING = ",".join(sorted(AUDIO_CODECS) + "mp3float mp2float mp1float dca amrnb amrwb".split())
 
 READ_SIZE = 1 << 17  # bytes a read; FFmpeg's 32 kB makes four times the calls into Python
 PROBE_BYTES = 5_000_000  # what FFmpeg may read to guess the format and its streams
@@ -162,7 +160,7 @@ def open_media(source: Path, *, max_pixels: int) -> Iterator[InputContainer]:
     """Opens a container for reading, guarded. Faults inside the block come out as `Unreadable`."""
     options = {
         "format_whitelist": CONTAINERS,
-        "codec_whitelist": _DECODERS,
+        "codec_whitelist": _PROBING,
         "max_pixels": str(max_pixels),
         "probesize": str(PROBE_BYTES),
         "analyzeduration": str(PROBE_US),
@@ -245,6 +243,12 @@ def codec_name(stream: VideoStream | AudioStream) -> str:
     # A stream without a decoder has no codec context, and every attribute of it fails.
     context = getattr(stream, "codec_context", None)
     return context.codec.canonical_name if context is not None else "unknown"
+
+
+def was_too_large(stream: VideoStream, max_pixels: int) -> bool:
+    """Whether a decoder refused its frames as larger than the header said: it keeps or clears their size."""
+    width, height = stream.codec_context.width, stream.codec_context.height
+    return width * height > max_pixels or width * height == 0
 
 
 def ignore_other_streams(

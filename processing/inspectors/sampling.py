@@ -144,12 +144,14 @@ class Painter:
             None  # as the film is shown; known from the first frame on
         )
         self.rotation = 0  # degrees, clockwise, by which its frames are turned to stand upright
+        self.pixels = ""  # FFmpeg's name of their format
 
     def paint(self, frame: VideoFrame, side: int) -> Image.Image:
         turn = round(frame.rotation / 90) % 4 * 90  # anticlockwise
         shown = square_pixels(frame, self._ratio)
         if self.size is None:
             self.rotation = -turn % 360
+            self.pixels = frame.format.name
             self.size = shown if turn % 180 == 0 else (shown[1], shown[0])
         width, height = fit(shown, side)
         scaled = self._reformatter.reformat(

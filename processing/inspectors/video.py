@@ -35,6 +35,7 @@ from processing.inspectors.containers import (
     picture_stream,
     sound_stream,
     taken_at,
+    was_too_large,
 )
 from processing.inspectors.options import VideoOptions
 from processing.inspectors.playable import is_playable
@@ -140,6 +141,8 @@ class _Film:
         cells, frames = self._stills(keys, start, duration)
         poster = stills.poster(keys, duration, self.painter, cells)
         if poster is None or self.painter.size is None:
+            if was_too_large(self.picture, self.wanted.max_pixels):
+                raise Unreadable("LIMIT_EXCEEDED", "A frame has more pixels than are allowed.")
             raise Unreadable("CORRUPT_FILE", "Not one frame of this film can be decoded.")
         tags = clean_tags(self.container.metadata, self.picture.metadata)
         facts = {
@@ -228,7 +231,7 @@ class _Film:
             "video": {
                 "codec": codec_name(self.picture),
                 "profile": self.picture.profile,
-                "pixel_format": context.pix_fmt,
+                "pixel_format": self.painter.pixels,
                 "width": context.width,
                 "height": context.height,
                 "rotation": self.painter.rotation,
@@ -242,7 +245,7 @@ class _Film:
             "playable": is_playable(
                 kind,
                 picture=codec_name(self.picture),
-                pixels=context.pix_fmt,
+                pixels=self.painter.pixels,
                 sound=sound["codec"] if sound else None,
             ),
         }

@@ -185,7 +185,7 @@ def _mux(out: Any, packets: Iterable[Any], holes: Sequence[tuple[float, float]])
 
 
 def many_frames(count: int, fps: int, *, claimed: tuple[int, int] = (64, 48)) -> bytes:
-    """A film of so many frames, made quickly: the same picture again and again. `claimed` is for the header."""
+    """A film of so many equal frames, made quickly. `claimed` is their size in the header."""
     encoder: Any = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = 64, 48, "yuvj420p"
     encoder.time_base = Fraction(1, fps)

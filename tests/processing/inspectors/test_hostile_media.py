@@ -238,7 +238,9 @@ def test_a_film_that_is_cut_short_ends_clearly(
 
     end = _end(_film, source, tmp_path)
 
-    assert end == "ok" if share > 0.5 else end in {"ok", "CORRUPT_FILE"}
+    # Of two hundredths there may be no more than the beginning of a header.
+    ends = {"ok"} if share > 0.5 else {"ok", "CORRUPT_FILE", "UNSUPPORTED_CODEC"}
+    assert end in ends
     if end == "ok":
         found = video.inspect(source, tmp_path, {})
         assert 0 < found.facts["duration"] < 4.2
@@ -373,14 +375,25 @@ def test_frames_of_134_megapixels_are_refused_before_they_are_decoded(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
 
 
-def test_frames_larger_than_the_header_says_are_not_decoded(look: Any) -> None:
-    data = film(size=(1600, 912), seconds=0.5)
-    lying = patched(data, b"avc1", 24, struct.pack(">HH", 64, 48), which=SAMPLE_ENTRY)
+@pytest.mark.parametrize(
+    ("codec", "entry", "which"),
+    [
+        ("libx264", b"avc1", SAMPLE_ENTRY),
+        ("libx265", b"hev1", 0),
+        ("libsvtav1", b"av01", SAMPLE_ENTRY),
+        ("libvpx-vp9", b"vp09", 0),
+    ],
+)
+def test_frames_larger_than_the_header_says_are_not_decoded(
+    look: Any, codec: str, entry: bytes, which: int
+) -> None:
+    data = film(codec=codec, size=(800, 448), seconds=0.4)
+    lying = patched(data, entry, 24, struct.pack(">HH", 64, 48), which=which)
 
-    with pytest.raises(Unreadable) as caught:
-        look(lying, max_pixels=640 * 480, want_frames=True)
-
-    assert caught.value.code == "LIMIT_EXCEEDED"
+    for frames in (True, False):
+        with pytest.raises(Unreadable) as caught:
+            look(lying, max_pixels=320 * 240, want_frames=frames)
+        assert caught.value.code == "LIMIT_EXCEEDED"
 
 
 # ------------------------------------------------------------------- recordings that lie
