@@ -13,9 +13,12 @@ import signal
 import socket
 import struct
 import sys
+from types import FrameType
 from typing import Any
 
 from django.conf import settings
+
+from mediahub import stopping
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mediahub.settings")
 # Whatever is written belongs to its owner alone.
@@ -91,7 +94,15 @@ def post_fork(_server: Any, worker: Any) -> None:
 
 
 def post_worker_init(_worker: Any) -> None:
-    """Tell the parent, where there is one, that the application is loaded."""
+    """The application is loaded: be ready to let go of event streams, and tell the parent, if any."""
+    end_gracefully = signal.getsignal(signal.SIGTERM)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stopping.stop()
+        if callable(end_gracefully):
+            end_gracefully(number, frame)
+
+    signal.signal(signal.SIGTERM, end)
     if descriptor := os.environ.get(READY_FD):
         with contextlib.suppress(OSError):
             os.write(int(descriptor), b"1")

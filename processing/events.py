@@ -49,9 +49,15 @@ class Watcher:
 
     def __init__(self, job_ids: Sequence[UUID]) -> None:
         self.job_ids = frozenset(job_ids)
-        self._news: queue.Queue[News] = queue.Queue(_KEPT)
+        self.over = False  # there will be no more news: this process stops
+        self._news: queue.Queue[News | None] = queue.Queue(_KEPT)
 
-    def tell(self, news: News) -> None:
+    def end(self) -> None:
+        """Wake it for the last time."""
+        self.over = True
+        self.tell(None)
+
+    def tell(self, news: News | None) -> None:
         while True:
             try:
                 self._news.put_nowait(news)
@@ -68,7 +74,7 @@ class Watcher:
             return
 
     def wait(self, seconds: float) -> News | None:
-        """The next news, or None where there were none for so long."""
+        """The next news, or None where there were none for so long, or it is over."""
         try:
             return self._news.get(timeout=seconds)
         except queue.Empty:
@@ -81,6 +87,7 @@ class Hub:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._watchers: set[Watcher] = set()
+        self._closed = False
         self._marks: dict[UUID, str] = {}
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
@@ -93,6 +100,8 @@ class Hub:
         watcher = Watcher(job_ids)
         with self._lock:
             self._watchers.add(watcher)
+            if self._closed:
+                watcher.end()
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="events", daemon=True)
                 self._thread.start()
@@ -102,6 +111,13 @@ class Hub:
         finally:
             with self._lock:
                 self._watchers.discard(watcher)
+
+    def close(self) -> None:
+        """End all watching, now and from now on: a stop must not wait for those who watch."""
+        with self._lock:
+            self._closed = True
+            for watcher in self._watchers:
+                watcher.end()
 
     def _run(self) -> None:
         while True:

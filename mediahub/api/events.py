@@ -26,6 +26,7 @@ from rest_framework.views import APIView
 from media_assets import access
 from media_assets.api.asking import asker_of
 from media_assets.errors import NotFound, ServiceUnavailable
+from mediahub import stopping
 from processing import events
 from processing.events import News
 from processing.models import Job
@@ -54,6 +55,12 @@ class _Open:
 
 
 streams = _Open()
+
+
+@stopping.on_stop
+def _let_watchers_go() -> None:
+    """They connect anew, to the process that comes next."""
+    events.hub.close()
 
 
 class Negotiation(BaseContentNegotiation):
@@ -120,7 +127,7 @@ def _events(job_id: UUID, seen: str) -> Iterator[str]:
             yield from _lines(news, told, already=mark == seen)
             if news.ended:
                 return
-        while time.monotonic() < ends:
+        while time.monotonic() < ends and not watcher.over:
             found = watcher.wait(HEARTBEAT_S)
             if found is None:
                 yield ": still here\n\n"

@@ -13,9 +13,15 @@ import httpx
 import psutil
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 
+from media_assets.models import Role
 from mediahub import alive, gunicorn
+from mediahub.models import ApiKey
+from processing.models import Job
+from tests.make import make_asset, make_space
 from tests.processes import Process, wait_until
+from tests.servers import Server
 
 ROOT = Path(__file__).parent.parent.parent
 APPLICATION = """
@@ -181,7 +187,29 @@ def test_a_server_that_says_nothing_is_not_alive(monkeypatch: pytest.MonkeyPatch
         assert not alive.answers(silent.getsockname()[1])
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_open_event_stream_does_not_hold_up_a_stop(start_server: Callable[..., Server]) -> None:
+    asset = make_asset(space=make_space(alice=Role.MANAGER))
+    owner = User.objects.get(username="alice")
+    _, secret = ApiKey.objects.issue(owner=owner, label="test", scopes=["read"])
+    server = start_server(STOP_GRACE_S="1000", WEB_WORKERS="1")
+    url = f"/api/v1/jobs/{Job.objects.get(asset=asset).pk}/events/"
+
+    with (
+        server.client(headers={"Authorization": f"Token {secret}"}) as client,
+        client.stream("GET", url) as response,
+    ):
+        lines = response.iter_lines()
+        assert next(lines)
+        server.process.terminate()
+        for _ in lines:  # until the server ends it
+            pass
+
+    assert server.process.wait(timeout=20) == 0
+
+
 def test_the_parent_hears_when_a_process_can_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gunicorn.signal, "signal", lambda *_: None)
     reader, writer = os.pipe()
     monkeypatch.setenv(gunicorn.READY_FD, str(writer))
 
