@@ -140,7 +140,10 @@ def test_both_texts_are_there_in_whole_and_in_order(before: str, after: str) -> 
 
 def test_corrected_terms_are_candidates_for_the_lexicon() -> None:
     before = "we use open ai and kubernets, and kubernets again. the end of acme was long ago"
-    after = "We use OpenAI and Kubernetes, and Kubernetes again. The end of ACME was a very different thing"
+    after = (
+        "We use OpenAI and Kubernetes, and Kubernetes again. "
+        "The end of ACME was something else that nobody wrote down"
+    )
     found = term_corrections(before, after)
     assert found == {("open ai", "OpenAI"): 1, ("kubernets", "Kubernetes"): 2, ("acme", "ACME"): 1}
 
