@@ -58,8 +58,10 @@ def limit_bytes(kind: str | None) -> int:
     return most * MB
 
 
-def require_space(size: int | None) -> None:
-    """Refuse what would leave less than MIN_FREE_MB on the disk."""
+def check_announced(size: int | None) -> None:
+    """Refuse what is said to be larger than any limit, or would leave less than MIN_FREE_MB."""
+    if size is not None and size > limit_bytes(None):
+        raise FileTooLarge(limit_bytes=limit_bytes(None), size=size)
     if storage.free_bytes() - (size or 0) < settings.MIN_FREE_MB * MB:
         raise StorageFull
 
@@ -95,14 +97,12 @@ class Receiver:
     """Feed it the stream, then `finish`; `close` removes the file, whatever happened. A context manager."""
 
     def __init__(self, *, filename: str | None, declared_size: int | None = None) -> None:
-        if declared_size is not None and declared_size > limit_bytes(None):
-            raise FileTooLarge(limit_bytes=limit_bytes(None), size=declared_size)
-        require_space(declared_size)
+        check_announced(declared_size)
         self._name = filenames.clean(filename)
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._sha256 = hashlib.sha256()
         self._threads: list[_HashThread] = []
-        self._scan = scanner.begin()
+        self._scan: scanner.Scan | None = None
         self._head = bytearray()
         self._filetype: FileType | None = None
         self._limit = limit_bytes(None)
@@ -110,6 +110,11 @@ class Receiver:
         handle, path = tempfile.mkstemp(dir=storage.incoming_folder(), prefix="in-")
         self._file = os.fdopen(handle, "wb", buffering=0)
         self.path = Path(path)
+        try:
+            self._scan = scanner.begin()
+        except MediaHubError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -225,6 +225,22 @@ UNFOLD: dict[str, Any] = {
     "SITE_SYMBOL": "perm_media",
     "SITE_URL": "/",
     "STYLES": [lambda request: static("mediahub/css/staff.css")],
+    # The accent of static/mediahub/css/tokens.css, in the theme's steps.
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.5% .012 205)",
+            "100": "oklch(94.5% .025 205)",
+            "200": "oklch(89% .045 205)",
+            "300": "oklch(81% .07 205)",
+            "400": "oklch(72% .085 205)",
+            "500": "oklch(52% .085 205)",
+            "600": "oklch(44% .075 205)",
+            "700": "oklch(38% .065 205)",
+            "800": "oklch(32% .055 205)",
+            "900": "oklch(27% .045 205)",
+            "950": "oklch(20% .035 205)",
+        }
+    },
 }
 
 # ------------------------------------------------------------------- database
@@ -381,6 +397,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = ENV.path("STATIC_ROOT", BASE_DIR / "staticfiles", base=BASE_DIR)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = not STATIC_MANIFEST
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # our scripts and icons are for our pages
 
 MB = 1 << 20
 FILE_UPLOAD_PERMISSIONS = 0o600

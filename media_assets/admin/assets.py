@@ -110,7 +110,15 @@ class MediaAssetAdmin(HouseAdmin):
 
     @admin.display(description="Facts")
     def facts(self, asset: MediaAsset) -> str:
-        return render_to_string("staff/facts.html", {"asset": asset, "blob": asset.blob})
+        metadata = asset.blob.metadata if asset.blob else {}
+        found = {
+            name.replace("_", " ").capitalize(): value
+            for name, value in sorted(metadata.items())
+            if isinstance(value, str | int | float) and name != "inspector"
+        }
+        return render_to_string(
+            "staff/facts.html", {"asset": asset, "blob": asset.blob, "found": found}
+        )
 
     @admin.display(description="Log")
     def log(self, asset: MediaAsset) -> str:

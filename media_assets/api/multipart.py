@@ -9,7 +9,7 @@ from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest
 
 from media_assets.errors import EmptyFile, Invalid
-from media_assets.receiver import Received, Receiver
+from media_assets.receiver import Received, Receiver, check_announced
 
 CHUNK = 1 << 20
 # What the other fields and the part headers of a form may take besides the file.
@@ -52,7 +52,12 @@ class IntakeUploadHandler(FileUploadHandler):
         boundary: str,
         encoding: str | None = None,
     ) -> None:
+        """Before a byte is read: refuse what is announced as too large, or would fill the disk."""
         self._length = content_length
+        check_announced(self._declared())
+
+    def _declared(self) -> int | None:
+        return max(self._length - ENVELOPE, 0) if self._length else None
 
     def new_file(
         self,
@@ -68,8 +73,7 @@ class IntakeUploadHandler(FileUploadHandler):
         )
         if self._receiver is not None:
             raise Invalid("Send one file in each request.", file=["Only one file is accepted."])
-        declared = max(self._length - ENVELOPE, 0) if self._length else None
-        self._receiver = Receiver(filename=file_name, declared_size=declared)
+        self._receiver = Receiver(filename=file_name, declared_size=self._declared())
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         assert self._receiver is not None  # new_file came first

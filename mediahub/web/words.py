@@ -75,20 +75,13 @@ def facts(asset: MediaAsset) -> list[tuple[str, str]]:
             ("Pages", blob.pages),
             ("Words", blob.metadata.get("word_count")),
             ("Taken", _moment(blob.taken_at)),
-            ("Camera", _camera(blob.metadata)),
+            ("Camera", blob.metadata.get("camera")),
         ]
     found += [
         ("Tags", ", ".join(tag.name for tag in asset.tags.all())),
         ("Added", _moment(asset.created_at)),
     ]
     return [(name, str(value)) for name, value in found if value]
-
-
-def _camera(metadata: dict[str, Any]) -> str | None:
-    exif = metadata.get("exif")
-    if not isinstance(exif, dict):
-        return None
-    return str(exif.get("camera") or exif.get("model") or "") or None
 
 
 def _moment(value: datetime | None) -> str | None:

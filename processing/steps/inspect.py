@@ -105,6 +105,12 @@ def _store(blob: Blob, workdir: Path, made: dict[str, Any]) -> Stored:
     )
 
 
+def _about_text(text: dict[str, Any] | None) -> dict[str, Any]:
+    """What a document's facts keep of its text; the text itself is the step read_document's."""
+    names = ("word_count", "language", "truncated")
+    return {name: text[name] for name in names if text and text.get(name) is not None}
+
+
 def _save(blob: Blob, found: dict[str, Any], stored: list[Stored]) -> None:
     facts = found["facts"]
     for name in _FACTS:
@@ -114,7 +120,7 @@ def _save(blob: Blob, found: dict[str, Any], stored: list[Stored]) -> None:
     if taken_at is not None:
         # Cameras write their local time without a zone; it is kept as if it were ours.
         blob.taken_at = taken_at if timezone.is_aware(taken_at) else timezone.make_aware(taken_at)
-    blob.metadata = {**found["metadata"], "inspector": VERSION}
+    blob.metadata = {**found["metadata"], **_about_text(found["text"]), "inspector": VERSION}
     blob.inspected_at = timezone.now()
     blob.save(update_fields=[*_FACTS, "taken_at", "metadata", "inspected_at", "updated_at"])
     phashes.index(blob, blob.phash)
