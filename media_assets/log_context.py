@@ -1,6 +1,7 @@
 """What every log line of a piece of work carries: the id of its request, its job, its step.
 
-Lives at the bottom, so that every app can bind; `mediahub.logging` writes what is bound here.
+Lives at the bottom, so that every app can bind; `mediahub.logging` writes what is bound here. Everywhere
+the same thing has the same name: `request_id`, `job_id`.
 """
 
 from __future__ import annotations

@@ -33,12 +33,12 @@ from processing.models import Job, JobStatus, Priority, WorkerHost
 logger = logging.getLogger(__name__)
 
 REQUESTS: Final = Counter(
-    "mediahub_http_requests", "Requests answered", ["method", "route", "status"]
+    "mediahub_http_requests", "Requests answered", ["method", "status", "view"]
 )
 SECONDS: Final = Histogram(
     "mediahub_http_request_seconds",
     "Time to an answer; of a stream, to its first byte",
-    ["method", "route"],
+    ["method", "view"],
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300),
 )
 RUNNING: Final = Gauge(
@@ -49,12 +49,12 @@ _METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 def observe(request: HttpRequest, status: int, seconds: float) -> None:
-    """Count a request by the route it took, never by its path, of which there is no end."""
+    """Count a request by the view it reached, never by its path, of which there is no end."""
     method = request.method if request.method in _METHODS else "other"
     match = request.resolver_match
-    route = match.route if match else "none"
-    REQUESTS.labels(method, route, status).inc()
-    SECONDS.labels(method, route).observe(seconds)
+    view = match.view_name if match else "none"
+    REQUESTS.labels(method, status, view).inc()
+    SECONDS.labels(method, view).observe(seconds)
 
 
 class StateCollector(Collector):

@@ -53,7 +53,7 @@ class RequestMiddleware:
         request.request_id = request_id  # type: ignore[attr-defined]
         request.client_ip = client_ip(request)  # type: ignore[attr-defined]
         _drop_unproven_headers(request)
-        with log_context.bind(request=request_id), metrics.RUNNING.track_inprogress():
+        with log_context.bind(request_id=request_id), metrics.RUNNING.track_inprogress():
             response = self.get_response(request)
             response["X-Request-ID"] = request_id
             seconds = time.perf_counter() - started

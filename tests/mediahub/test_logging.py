@@ -83,19 +83,19 @@ def test_a_traceback_is_part_of_the_line(text_of: TextOf) -> None:
 
 
 def test_ids_that_are_bound_are_in_every_line_inside_and_in_none_outside(text_of: TextOf) -> None:
-    with log_context.bind(request="r1"), log_context.bind(job="j1", step=None):
-        assert dict(log_context.fields()) == {"request": "r1", "job": "j1"}
+    with log_context.bind(request_id="r1"), log_context.bind(job_id="j1", step=None):
+        assert dict(log_context.fields()) == {"request_id": "r1", "job_id": "j1"}
         LOG.info("Inside.")
         line = json.loads(text_of(JsonFormatter()))
-    assert (line["request"], line["job"]) == ("r1", "j1")
+    assert (line["request_id"], line["job_id"]) == ("r1", "j1")
     assert "step" not in line
     assert dict(log_context.fields()) == {}
-    assert "request" not in json.loads(text_of(JsonFormatter()))
+    assert "request_id" not in json.loads(text_of(JsonFormatter()))
 
 
 def test_what_one_thread_binds_no_other_sees() -> None:
     seen: list[dict[str, Any]] = []
-    with log_context.bind(job="j1"):
+    with log_context.bind(job_id="j1"):
         thread = threading.Thread(target=lambda: seen.append(dict(log_context.fields())))
         thread.start()
         thread.join()
@@ -103,7 +103,7 @@ def test_what_one_thread_binds_no_other_sees() -> None:
 
 
 def test_a_failure_inside_unbinds_too() -> None:
-    with pytest.raises(ValueError, match="x"), log_context.bind(job="j1"):
+    with pytest.raises(ValueError, match="x"), log_context.bind(job_id="j1"):
         raise ValueError("x")
     assert dict(log_context.fields()) == {}
 
@@ -425,7 +425,7 @@ def test_the_line_carries_the_id_of_its_request(
         response = client.get("/health")
     finally:
         logging.getLogger("mediahub.access").removeHandler(look)
-    assert seen[0]["request"] == response["X-Request-ID"]
+    assert seen[0]["request_id"] == response["X-Request-ID"]
 
 
 @pytest.mark.django_db

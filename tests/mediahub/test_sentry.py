@@ -27,7 +27,7 @@ import sys
 def break_down(secret):
     raise RuntimeError("cannot reach postgres://media:hunter2hunter2@db/media with " + secret)
 
-with log_context.bind(request="r-12345678", job="j1"):
+with log_context.bind(request_id="r-12345678", job_id="j1"):
     logging.getLogger("a").warning("token=t0ps3cret-value")  # a trail on the way to the failure
     try:
         break_down("{KEY}")
@@ -73,8 +73,8 @@ def test_a_failure_is_reported_without_secrets_and_with_its_ids(
     assert result.returncode == 0, result.stderr
     (report,) = _reports(httpserver)
     assert report["environment"] == "here"
-    assert report["tags"]["request"] == "r-12345678"
-    assert report["tags"]["job"] == "j1"
+    assert report["tags"]["request_id"] == "r-12345678"
+    assert report["tags"]["job_id"] == "j1"
     text = json.dumps(report)
     assert "RuntimeError" in text
     for secret in ("hunter2", KEY, "t0ps3cret", "correct horse", os.environ["SECRET_KEY"]):
