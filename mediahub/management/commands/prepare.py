@@ -22,7 +22,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from mediahub import datadir
+from mediahub import datadir, metric_files
 
 STATIC_STAMP = ".collected"
 
@@ -45,6 +45,8 @@ class Command(BaseCommand):
             self.collect_static()
             self.prepare_storage()
             self.make_admin(folder)
+            # Numbers of processes that are gone; older code may have counted in other ways.
+            metric_files.forget_dead(folder / "run" / "metrics", counts=True)
 
     def migrate(self) -> None:
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
