@@ -245,10 +245,9 @@ def codec_name(stream: VideoStream | AudioStream) -> str:
     return context.codec.canonical_name if context is not None else "unknown"
 
 
-def was_too_large(stream: VideoStream, max_pixels: int) -> bool:
-    """Whether a decoder refused its frames as larger than the header said: it keeps or clears their size."""
-    width, height = stream.codec_context.width, stream.codec_context.height
-    return width * height > max_pixels or width * height == 0
+def pixels_of(stream: VideoStream) -> int:
+    """Of one frame, as far as is known; 0 where nothing is."""
+    return stream.codec_context.width * stream.codec_context.height
 
 
 def ignore_other_streams(

@@ -33,9 +33,9 @@ from processing.inspectors.containers import (
     ignore_other_streams,
     open_media,
     picture_stream,
+    pixels_of,
     sound_stream,
     taken_at,
-    was_too_large,
 )
 from processing.inspectors.options import VideoOptions
 from processing.inspectors.playable import is_playable
@@ -75,6 +75,7 @@ class _Film:
         self.grid = sheets.grid_of(wanted.contact_sheet_grid)
         self.keys = KeyPackets(max(KEY_PACKETS, 4 * self.grid[0] * self.grid[1]))
         self.shown, self.heard = Span(), Span()
+        self.claimed = pixels_of(picture)
         self.painter = Painter(picture)
         self.track: Track | None = None
         if wanted.want_audio and self.sound is not None:
@@ -141,7 +142,9 @@ class _Film:
         cells, frames = self._stills(keys, start, duration)
         poster = stills.poster(keys, duration, self.painter, cells)
         if poster is None or self.painter.size is None:
-            if was_too_large(self.picture, self.wanted.max_pixels):
+            # Where frames are larger than the header says, decoders refuse them and keep or clear their size.
+            left = pixels_of(self.picture)
+            if left > self.wanted.max_pixels or left == 0 < self.claimed:
                 raise Unreadable("LIMIT_EXCEEDED", "A frame has more pixels than are allowed.")
             raise Unreadable("CORRUPT_FILE", "Not one frame of this film can be decoded.")
         tags = clean_tags(self.container.metadata, self.picture.metadata)
@@ -189,8 +192,9 @@ class _Film:
             )
             takers = [exact, files]
         cells = [] if takers else stills.key_cells(keys, times, self.painter)
-        pixels = self.picture.codec_context.width * self.picture.codec_context.height
-        if not takers and len(cells) < count and pixels * self.shown.count <= WHOLE_PIXELS:
+        pixels = pixels_of(self.picture) or self.claimed
+        is_small = pixels * self.shown.count <= WHOLE_PIXELS
+        if not takers and len(cells) < count and is_small:
             takers = [exact]
         if takers:
             undecodable = stills.watch(

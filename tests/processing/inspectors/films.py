@@ -134,8 +134,12 @@ def recording(
     tags: Mapping[str, str] | None = None,
     cover: bytes = b"",
     holes: Sequence[tuple[float, float]] = (),
+    jump: tuple[float, float] | None = None,
 ) -> bytes:
-    """A recording. In `holes` (seconds from, to) nothing is sent, as recorders do while nobody speaks."""
+    """A recording. In `holes` (seconds from, to) nothing is sent, as recorders do while nobody speaks.
+
+    With `jump` its clock leaps at a second, by so many seconds.
+    """
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as out:
         out.metadata.update(tags or {})
@@ -149,7 +153,7 @@ def recording(
         elif cover:
             picture = out.add_mux_stream("png", width=64, height=64)
             picture.disposition = av.stream.Disposition.attached_pic
-        _encode(out, audio, samples, rate, holes=holes)
+        _encode(out, audio, samples, rate, holes=holes, jump=jump)
         if picture is not None:
             packet = av.Packet(cover)
             packet.stream = picture
@@ -167,19 +171,27 @@ def _encode(
     *,
     begin: int = 0,
     holes: Sequence[tuple[float, float]] = (),
+    jump: tuple[float, float] | None = None,
 ) -> None:
     channels = stream.codec_context.layout.nb_channels
     for start in range(0, len(samples), rate):
-        part = np.ascontiguousarray(np.tile(samples[start : start + rate], (channels, 1)))
-        frame = av.AudioFrame.from_ndarray(part, "fltp", stream.codec_context.layout.name)
+        part = np.repeat(samples[start : start + rate], channels).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(part, "flt", stream.codec_context.layout.name)
         frame.sample_rate, frame.pts, frame.time_base = rate, begin + start, Fraction(1, rate)
-        _mux(out, stream.encode(frame), holes)
-    _mux(out, stream.encode(None), holes)
+        _mux(out, stream.encode(frame), holes, jump)
+    _mux(out, stream.encode(None), holes, jump)
 
 
-def _mux(out: Any, packets: Iterable[Any], holes: Sequence[tuple[float, float]]) -> None:
+def _mux(
+    out: Any,
+    packets: Iterable[Any],
+    holes: Sequence[tuple[float, float]],
+    jump: tuple[float, float] | None,
+) -> None:
     for packet in packets:
         time = float((packet.pts or 0) * packet.time_base)
+        if jump is not None and time >= jump[0]:
+            packet.pts = packet.dts = packet.pts + round(jump[1] / packet.time_base)
         if not any(begin <= time < end for begin, end in holes):
             out.mux(packet)
 
