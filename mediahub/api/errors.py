@@ -232,9 +232,6 @@ def _first_message(details: Mapping[str, Any]) -> str:
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """DRF's EXCEPTION_HANDLER."""
-    kept = getattr(error, "answer", None)
-    if isinstance(kept, HttpResponseBase):
-        return kept  # type: ignore[return-value]  # an answer that was raised, already complete
     request = context.get("request")
     problem = problem_of(error)
     if problem.status >= status.HTTP_500_INTERNAL_SERVER_ERROR and not isinstance(

@@ -10,6 +10,7 @@ An answer that tells a secret sets `answer_to_keep`, which repeats get instead.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -26,7 +27,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.utils import timezone
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, Throttled
 from rest_framework.request import Request
 from rest_framework.utils.encoders import JSONEncoder
 
@@ -34,6 +35,7 @@ from media_assets.errors import Conflict, Invalid, MediaHubError
 from media_assets.ids import uuid7
 from mediahub.api.authentication import key_of
 from mediahub.api.errors import error_response, is_api_path, problem_of
+from mediahub.api.throttles import ApiThrottle
 from mediahub.models import IdempotencyKey
 
 if TYPE_CHECKING:
@@ -107,6 +109,12 @@ class DigestedStream:
         return self._digest.hexdigest()
 
 
+class StillRunning(Conflict):
+    """The first request with this Idempotency-Key is still running."""
+
+    retry_after = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """The right to answer for a key, held by one request."""
@@ -119,29 +127,34 @@ def claim(*, user: User, scope: str) -> Claim | IdempotencyKey:
     """Claim a key, or get the row that holds its first answer. Conflict if that takes too long."""
     deadline = time.monotonic() + WAIT_S
     while True:
-        token = uuid7()
-        now = timezone.now()
-        try:
-            with transaction.atomic():
-                row = IdempotencyKey.objects.create(
-                    scope=scope, user=user, claim=token, claimed_at=now, expires_at=now + KEEP
-                )
-            return Claim(row.pk, token)
-        except IntegrityError:
-            found = IdempotencyKey.objects.filter(scope=scope).first()
-        if found is None or found.expires_at <= now:
-            IdempotencyKey.objects.filter(scope=scope, expires_at__lte=now).delete()
-            continue
-        if found.status is not None:
+        found = _take(user=user, scope=scope)
+        if found is not None:
             return found
-        abandoned = IdempotencyKey.objects.filter(
-            pk=found.pk, claim=found.claim, claimed_at__lte=now - timedelta(seconds=CLAIM_S)
-        )
-        if abandoned.update(claim=token, claimed_at=now):
-            return Claim(found.pk, token)
         if time.monotonic() >= deadline:
-            raise Conflict("The first request with this Idempotency-Key is still running.")
+            raise StillRunning
         time.sleep(_POLL_S)
+
+
+def _take(*, user: User, scope: str) -> Claim | IdempotencyKey | None:
+    """One try: None while another request holds the key."""
+    token, now = uuid7(), timezone.now()
+    found = IdempotencyKey.objects.filter(scope=scope).first()
+    if found is not None and found.expires_at <= now:
+        IdempotencyKey.objects.filter(pk=found.pk, expires_at__lte=now).delete()
+        found = None
+    if found is None:
+        with contextlib.suppress(IntegrityError), transaction.atomic():  # another was quicker
+            row = IdempotencyKey.objects.create(
+                scope=scope, user=user, claim=token, claimed_at=now, expires_at=now + KEEP
+            )
+            return Claim(row.pk, token)
+        return None
+    if found.status is not None:
+        return found
+    abandoned = IdempotencyKey.objects.filter(
+        pk=found.pk, claim=found.claim, claimed_at__lte=now - timedelta(seconds=CLAIM_S)
+    )
+    return Claim(found.pk, token) if abandoned.update(claim=token, claimed_at=now) else None
 
 
 def keep(held: Claim, *, response: HttpResponse, fingerprint: str, length: int) -> None:
@@ -191,30 +204,27 @@ class IdempotencyMiddleware:
         key = request.headers.get("Idempotency-Key")
         if key is None or request.method != "POST" or not is_api_path(request.path_info):
             return None
-        who = _who_asks(request, view)
-        if who is None:
+        probe = _probe(request, view)
+        if probe is None:
             return None  # the view refuses, or answers everybody the same
-        user, key_id = who
         try:
             if not _KEY.fullmatch(key):
                 raise Invalid("Idempotency-Key: 1 to 200 visible ASCII characters are needed.")
-            found = claim(user=user, scope=_scope(user.pk, key_id, request, key))
+            found = claim(user=cast("User", probe.user), scope=_scope(probe, key))
             stream = _digest_body(request)
             if isinstance(found, IdempotencyKey):
+                _refuse_haste(probe)
                 return _repeat(request, found, stream)
-        except (MediaHubError, UnreadablePostError) as error:
-            response = error_response(request, problem_of(error))
-            if isinstance(error, Conflict) and "still running" in error.message:
-                response["Retry-After"] = "1"
-            return response
+        except (MediaHubError, Throttled, UnreadablePostError) as error:
+            return error_response(request, problem_of(error))
         request.idempotency_claim = found  # type: ignore[attr-defined]
         return None
 
 
-def _who_asks(request: HttpRequest, view: Any) -> tuple[User, str] | None:
-    """The user behind a request, and their API key's id, found as the view itself will.
+def _probe(request: HttpRequest, view: Any) -> Request | None:
+    """A request of who asks, found as the view itself will find them; None if it is nobody.
 
-    Asked of a copy: what authentication writes onto a request stays off the real one until its view runs.
+    A copy: what authentication writes onto a request stays off the real one until its view runs.
     """
     view_class = getattr(view, "cls", None)
     if view_class is None:
@@ -222,18 +232,22 @@ def _who_asks(request: HttpRequest, view: Any) -> tuple[User, str] | None:
     authenticators = view_class(**view.initkwargs).get_authenticators()
     probe = Request(copy.copy(request), authenticators=authenticators)
     try:
-        user = probe.user
+        return probe if probe.user.is_authenticated else None
     except APIException:
         return None
-    if not user.is_authenticated:
-        return None
-    key = key_of(probe)
-    return user, str(key.pk) if key else ""
 
 
-def _scope(user_id: Any, key_id: str, request: HttpRequest, key: str) -> str:
-    told = json.dumps([user_id, key_id, request.method, request.path, key])
-    return hashlib.sha256(told.encode()).hexdigest()
+def _scope(probe: Request, key: str) -> str:
+    api_key = key_of(probe)
+    told = [probe.user.pk, str(api_key.pk) if api_key else "", probe.method, probe.path, key]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _refuse_haste(probe: Request) -> None:
+    """A repeat is a request like any other, though its view does not run to say so."""
+    throttle = ApiThrottle()
+    if not throttle.allow_request(probe, None):
+        raise Throttled(throttle.wait())
 
 
 def _digest_body(request: HttpRequest) -> DigestedStream:

@@ -144,7 +144,7 @@ def test_only_redoc_may_use_more_than_the_site_s_policy(client: Client) -> None:
 
 def test_swagger_shows_the_operations(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/api/docs/")
-    expect(page.get_by_text("/api/v1/spaces/", exact=True).first).to_be_visible()
+    expect(page.get_by_text("/api/v1/spaces/", exact=True).first).to_be_visible(timeout=30_000)
     assert page.locator(".opblock").count() == len(operations())
     page.get_by_text("/api/v1/config/", exact=True).click()
     expect(page.get_by_text("What is switched on").first).to_be_visible()
@@ -152,10 +152,10 @@ def test_swagger_shows_the_operations(page: Page, server: Server) -> None:
 
 def test_redoc_shows_the_operations_and_finds_them(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/api/redoc/")
-    expect(page.get_by_role("heading", name="MediaHub")).to_be_visible()
+    expect(page.get_by_role("heading", name="MediaHub")).to_be_visible(timeout=30_000)
     expect(page.get_by_text("/api/v1/spaces/").first).to_be_attached()
     page.get_by_role("textbox").first.fill("revoke")
-    expect(page.locator("[role=search] [role=menuitem]").first).to_be_visible()
+    expect(page.locator("[role=search] [role=menuitem]").first).to_be_visible(timeout=30_000)
 
 
 def test_what_swagger_sends_with_a_session_carries_the_csrf_token(
@@ -163,7 +163,7 @@ def test_what_swagger_sends_with_a_session_carries_the_csrf_token(
 ) -> None:
     watch.allow_console("status of 401")  # nobody is signed in
     page.goto(f"{server.url}/api/docs/")
-    expect(page.locator(".opblock").first).to_be_visible()
+    expect(page.locator(".opblock").first).to_be_visible(timeout=30_000)
     token = page.locator("#api-docs").get_attribute("data-csrf")
     assert token
     with page.expect_request(lambda request: request.method == "POST") as sent:

@@ -110,6 +110,16 @@ def test_a_real_door_makes_one_thing(people: People) -> None:
     assert Space.objects.filter(name="Once").count() == 1
 
 
+def test_a_repeat_counts_as_a_request(people: People, settings: Any) -> None:
+    settings.API_RATE = "2/min"
+    client = client_of(people.alice)
+    assert post(client).status_code == 201
+    assert post(client)["Idempotency-Replayed"] == "true"
+    response = post(client)
+    error_of(response, 429, "RATE_LIMITED")
+    assert response["Retry-After"]
+
+
 def test_without_a_key_every_request_runs(people: People) -> None:
     client = client_of(people.alice)
     for _ in range(2):
