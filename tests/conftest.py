@@ -59,7 +59,9 @@ def _hands_out_tests(config: pytest.Config) -> bool:
 
 def _begin_run() -> None:
     folder = Path(tempfile.mkdtemp(prefix="mediahub-tests-"))
-    keeper = Keeper(remove_folder(folder))
+    # The processes that run tests notice after some seconds that the first one was killed; until then
+    # theirs go on writing.
+    keeper = Keeper(remove_folder(folder), "sleep 20", remove_folder(folder))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(keeper.dismiss)
     os.environ[_RUN_FOLDER] = str(folder)
