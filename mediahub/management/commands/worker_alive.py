@@ -16,7 +16,9 @@ SILENCE_S = 30
 
 class Command(BaseCommand):
     help = "End with 0 while the worker of this host is alive, else with 1."
-    requires_system_checks: tuple[str, ...] = ()  # they have been done at start, and this runs often
+    requires_system_checks: tuple[
+        str, ...
+    ] = ()  # they have been done at start, and this runs often
 
     def handle(self, *args: Any, **options: Any) -> None:
         host = leases.host_name()
