@@ -16,6 +16,7 @@ from collections.abc import Collection
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
@@ -125,6 +126,15 @@ class Environment:
         """An absolute path; a relative one counts from `base`, the same for every process."""
         value = self.given(name)
         return (base / Path(value).expanduser()).resolve() if value else default
+
+    def address(self, name: str, default: str = "") -> str:
+        """A URL without a slash at its end. Whether it is a good one, a check tells."""
+        value = self.text(name, default).rstrip("/")
+        try:
+            urlsplit(value)
+        except ValueError:
+            raise _wrong(name, value, "an address such as https://media.example.com") from None
+        return value
 
     def time_zone(self, name: str, default: str) -> str:
         value = self.text(name, default)

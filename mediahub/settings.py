@@ -101,16 +101,12 @@ def _own_address() -> str:
     return f"http://[{host}]:{PORT}" if ":" in host else f"http://{host}:{PORT}"
 
 
-PUBLIC_URL = ENV.text("PUBLIC_URL", _own_address()).rstrip("/")
+PUBLIC_URL = ENV.address("PUBLIC_URL", _own_address())
 _public = urlsplit(PUBLIC_URL)
 HTTPS = _public.scheme == "https"
+_public_host = f"[{_public.hostname}]" if ":" in (_public.hostname or "") else _public.hostname
 ALLOWED_HOSTS = ENV.names_of("ALLOWED_HOSTS") or sorted(
-    {
-        "localhost",
-        "127.0.0.1",
-        "[::1]",
-        *filter(None, [_public.netloc.rpartition("@")[2].split(":")[0]]),
-    }
+    {"localhost", "127.0.0.1", "[::1]", *([_public_host] if _public_host else [])}
 )
 CSRF_TRUSTED_ORIGINS = sorted(
     {*ENV.names_of("CSRF_TRUSTED_ORIGINS"), f"{_public.scheme}://{_public.netloc}"}
@@ -309,7 +305,7 @@ MEDIA_STORAGE = ENV.choice("MEDIA_STORAGE", "local", ["local", "s3"])
 MEDIA_ROOT = ENV.path("MEDIA_ROOT", DATA_DIR / "media", base=BASE_DIR)
 S3_BUCKET = ENV.text("S3_BUCKET")
 S3_PREFIX = ENV.text("S3_PREFIX").strip("/")
-S3_ENDPOINT_URL = ENV.text("S3_ENDPOINT_URL").rstrip("/")
+S3_ENDPOINT_URL = ENV.address("S3_ENDPOINT_URL")
 S3_REGION = ENV.text("S3_REGION")
 AWS_ACCESS_KEY_ID = ENV.secret("AWS_ACCESS_KEY_ID")
 AWS_SECRET_ACCESS_KEY = ENV.secret("AWS_SECRET_ACCESS_KEY")
@@ -568,7 +564,7 @@ warnings.filterwarnings("ignore", message="Retry and timeout are misconfigured",
 
 TELEGRAM_BOT_TOKEN = ENV.secret("TELEGRAM_BOT_TOKEN")
 TELEGRAM_WEBHOOK_SECRET = ENV.secret("TELEGRAM_WEBHOOK_SECRET")
-TELEGRAM_API_URL = ENV.text("TELEGRAM_API_URL", "https://api.telegram.org").rstrip("/")
+TELEGRAM_API_URL = ENV.address("TELEGRAM_API_URL", "https://api.telegram.org")
 TELEGRAM_ALLOWED_CHATS = ENV.names_of("TELEGRAM_ALLOWED_CHATS")
 TELEGRAM_OWNER = ENV.text("TELEGRAM_OWNER")
 TELEGRAM_REPLY = ENV.flag("TELEGRAM_REPLY", default=True)

@@ -116,6 +116,8 @@ def test_a_flag_may_be_said_in_several_ways(read: Read, value: str) -> None:
         ("FRAME_FORMAT", "tga"),
         ("TRUSTED_PROXIES", "proxy"),
         ("METRICS_ALLOW", "10.0.0.0/99"),
+        ("PUBLIC_URL", "http://[::1"),
+        ("S3_ENDPOINT_URL", "http://[minio"),
         ("TIME_ZONE", "Mars/Olympus"),
         ("TIME_ZONE", "../../etc/passwd"),
     ],
@@ -293,9 +295,11 @@ def test_the_redirect_to_https_waits_for_a_proxy_that_is_named(read: Read) -> No
 
 def test_our_own_address_follows_host_and_port(read: Read) -> None:
     assert read(HOST="0.0.0.0", PORT="81")["PUBLIC_URL"] == "http://127.0.0.1:81"
-    found = read(HOST="::1")
-    assert found["PUBLIC_URL"] == "http://[::1]:8000"
-    assert "[::1]" in found["ALLOWED_HOSTS"]
+    found = read(HOST="fd00::5")
+    assert found["PUBLIC_URL"] == "http://[fd00::5]:8000"
+    assert "[fd00::5]" in found["ALLOWED_HOSTS"]
+    assert "a.example.com" in read(PUBLIC_URL="https://a.example.com:8443")["ALLOWED_HOSTS"]
+    assert read(PUBLIC_URL="nonsense")["ALLOWED_HOSTS"] == ["127.0.0.1", "[::1]", "localhost"]
 
 
 # ------------------------------------------------------------------- database
