@@ -33,14 +33,14 @@ class Trie:
     letters, taken in one look.
 
     For whole words the entrance is the term's first word, for the rest as many letters as the shortest
-    term has, three at most: most places of a text are passed over without a step.
+    term has, four at most: most places of a text are passed over without a step.
     """
 
     def __init__(self, *, whole: bool) -> None:
         self.whole = whole
         self.root = Node()
         self.entrances: dict[str, Node] = {}
-        self.reach = 3  # letters of an entrance where words need not be whole
+        self.reach = 4  # letters of an entrance where words need not be whole
         self._terms: list[tuple[str, int]] = []
 
     def add(self, term: str, entry: int) -> None:
