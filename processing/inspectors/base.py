@@ -12,7 +12,10 @@ from typing import Any
 
 
 class Unreadable(Exception):
-    """The media is at fault. `code` is one of CORRUPT_FILE, ENCRYPTED_FILE, UNSUPPORTED_CODEC, LIMIT_EXCEEDED."""
+    """The media is at fault.
+
+    `code` is one of CORRUPT_FILE, ENCRYPTED_FILE, UNSUPPORTED_CODEC, LIMIT_EXCEEDED.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

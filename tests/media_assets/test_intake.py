@@ -41,7 +41,11 @@ def test_a_file_becomes_a_blob_an_asset_and_a_job() -> None:
     assert blob.md5 == hashlib.md5(data, usedforsecurity=False).hexdigest()
     assert blob.key == f"images/{blob.sha256[:2]}/{blob.sha256}.jpg"
     assert b"".join(storage.chunks(blob.key)) == data
-    assert (kept.asset.kind, kept.asset.mime_type, kept.asset.size) == ("image", "image/jpeg", len(data))
+    assert (kept.asset.kind, kept.asset.mime_type, kept.asset.size) == (
+        "image",
+        "image/jpeg",
+        len(data),
+    )
     assert kept.asset.analysis_log[0]["event"] == "media_stored"
     assert Job.objects.filter(asset=kept.asset).count() == 1
 
@@ -71,7 +75,9 @@ def test_a_new_wish_for_the_same_bytes_is_new_work() -> None:
     space = make_space()
     intake.receive([media.jpeg()], filename="a.jpg", details=details(space=space))
     again = intake.receive(
-        [media.jpeg()], filename="a.jpg", details=details(space=space, wishes={"prompt": "What is it?"})
+        [media.jpeg()],
+        filename="a.jpg",
+        details=details(space=space, wishes={"prompt": "What is it?"}),
     )
     assert not again.created
     assert Job.objects.filter(asset=again.asset).count() == 2
