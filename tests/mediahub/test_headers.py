@@ -276,6 +276,6 @@ def test_other_origins_are_not_let_in_unless_named(client: Client, settings: Any
 def test_static_files_are_for_our_own_pages(client: Client) -> None:
     response = client.get("/static/mediahub/css/site.css")
     assert response.status_code == 200
-    assert b"".join(response.streaming_content)
+    assert response.getvalue()
     assert "Access-Control-Allow-Origin" not in response
     assert response["Cross-Origin-Resource-Policy"] == "same-origin"
