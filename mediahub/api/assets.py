@@ -12,7 +12,7 @@ from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -31,6 +31,7 @@ from media_assets.api.serializers import (
 )
 from media_assets.errors import Invalid, NotFound
 from media_assets.models import Door, Kind, MediaAsset, Rendition, Review, Status
+from mediahub.api.parsers import StrictJSONParser
 from mediahub.models import Scope
 from processing import engine
 from processing.api.serializers import (
@@ -132,7 +133,8 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
     serializer_class = AssetSerializer
     filterset_class = AssetFilter
     ordering_fields: ClassVar = ["created_at"]
-    parser_classes = (MultiPartParser, JSONParser)
+    parser_classes = (MultiPartParser, StrictJSONParser)
+    error_statuses: ClassVar = {"create": (413, 415, 422, 507), "download": (410,)}
     scopes: ClassVar = {
         "create": Scope.UPLOAD,
         "partial_update": Scope.UPLOAD,

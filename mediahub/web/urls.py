@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import path
 from django.views.generic import RedirectView
 
+from mediahub.web.account import SignIn
 from mediahub.web.asset import asset, download
 from mediahub.web.library import library
 from mediahub.web.upload import upload
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="library"), name="home"),
-    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("login/", SignIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("upload/", upload, name="upload"),
     path("library/", library, name="library"),
