@@ -23,8 +23,8 @@ from processing.inspectors.containers import (
     Packets,
     Undecodable,
     codec_name,
-    common_start,
     decode,
+    first_second,
     ignore_other_streams,
     open_media,
     sound_stream,
@@ -115,8 +115,7 @@ class _Work:
             stream = sound_stream(container)
             if stream is None:
                 raise Unreadable("UNSUPPORTED_CODEC", "There is no sound in this file.")
-            picture = next(iter(container.streams.video), None)
-            origin = common_start(picture, stream) if picture is not None else None
+            origin = first_second(self._source, max_pixels=COVER_PIXELS)
             meter, mono = Meter(), Mono(origin=origin)
             copied = self._is_small(container, stream, accepts)
             cutter: Coder | Copier

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -103,14 +104,20 @@ def faults() -> Iterator[None]:
 class Packets:
     """The packets of some streams, the last ones empty. `broken` tells that the file ends in an error."""
 
+    MOST_AHEAD = 500
+
     def __init__(self, container: InputContainer, *streams: Stream) -> None:
         self._packets = container.demux(*streams)
+        self._streams = len(streams)
+        self._ahead: deque[Packet[Any]] = deque()
         self.broken = False
 
     def __iter__(self) -> Iterator[Packet[Any]]:
         return self
 
     def __next__(self) -> Packet[Any]:
+        if self._ahead:
+            return self._ahead.popleft()
         try:
             return next(self._packets)
         except MemoryError:
@@ -118,6 +125,23 @@ class Packets:
         except av.error.FFmpegError:
             self.broken = True  # what came before is whole
             raise StopIteration from None
+
+    def begin(self) -> float | None:
+        """The second at which the first of the streams begins; None where their clocks disagree.
+
+        It looks at packets: what FFmpeg calls a stream's start was wrong for Matroska with late sound.
+        """
+        ahead: deque[Packet[Any]] = deque()
+        first: dict[int, float] = {}
+        for packet in self:
+            ahead.append(packet)
+            if packet.size and packet.pts is not None and not packet.is_discard:
+                first.setdefault(packet.stream_index, float(packet.pts * packet.time_base))
+            if len(first) == self._streams or len(ahead) == self.MOST_AHEAD:
+                break
+        self._ahead = ahead
+        times = first.values()
+        return min(times) if times and max(times) - min(times) < HOLE_S else None
 
 
 def decode(packet: Packet[Any]) -> list[Any]:
@@ -215,16 +239,6 @@ def sound_stream(container: InputContainer) -> AudioStream | None:
             "UNSUPPORTED_CODEC", f"The sound's codec is not accepted: {codec_name(streams[0])}."
         )
     return max(readable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index))
-
-
-def common_start(picture: VideoStream, sound: AudioStream) -> float | None:
-    """The second at which a film begins on the clock of its streams; None where their clocks disagree."""
-    starts = [
-        float(stream.start_time * stream.time_base)
-        for stream in (picture, sound)
-        if stream.start_time is not None and stream.time_base
-    ]
-    return min(starts) if len(starts) == 2 and abs(starts[0] - starts[1]) < HOLE_S else None
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
@@ -368,6 +382,17 @@ class Span:
         """Packets a second; None where there is but one."""
         length = self._start - self._first
         return (self.count - 1) / length if self.count > 1 and length > 0 else None
+
+
+def first_second(source: Path, *, max_pixels: int) -> float | None:
+    """When a film begins on the clock of its packets; None where that is unknown, or there is no picture."""
+    with open_media(source, max_pixels=max_pixels) as container:
+        pictures = [stream for stream in container.streams.video if not _is_cover(stream)]
+        sound = sound_stream(container)
+        if not pictures or sound is None:
+            return None
+        ignore_other_streams(container, pictures[0], sound)
+        return Packets(container, pictures[0], sound).begin()
 
 
 def probe(source: Path, *, max_pixels: int = 50_000_000) -> dict[str, Any]:

@@ -27,7 +27,6 @@ from processing.inspectors.containers import (
     Undecodable,
     clean_tags,
     codec_name,
-    common_start,
     container_name,
     decode,
     ignore_other_streams,
@@ -78,8 +77,6 @@ class _Film:
         self.claimed = pixels_of(picture)
         self.painter = Painter(picture)
         self.track: Track | None = None
-        if wanted.want_audio and self.sound is not None:
-            self.track = Track(workdir, wanted.audio_codec, common_start(picture, self.sound))
         self.damaged = False
 
     # --- the pass ---------------------------------------------------------------------------------
@@ -90,6 +87,8 @@ class _Film:
         self.picture.thread_type = "SLICE"  # threads by frame have to be drained at each key frame
         self.picture.codec_context.thread_count = self.wanted.threads
         packets = Packets(self.container, *streams)
+        if self.wanted.want_audio and self.sound is not None:
+            self.track = Track(self.workdir, self.wanted.audio_codec, packets.begin())
         for packet in packets:
             if packet.stream_index == self.picture.index:
                 self._see(packet)

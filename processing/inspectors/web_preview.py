@@ -21,7 +21,6 @@ from processing.inspectors.containers import (
     Packets,
     Span,
     Undecodable,
-    common_start,
     decode,
     ignore_other_streams,
     open_media,
@@ -92,10 +91,10 @@ class _Copy:
         self._reformatter = VideoReformatter()
         self._span = Span()
         self._due = 0.0  # earliest second of the next frame
-        self._start = common_start(picture, sound) if sound is not None else None
+        self._start: float | None = None
         self._video: Any = None
         self._audio: Any = None
-        self._even = Even("fltp", "stereo", SOUND_RATE, origin=self._start)
+        self._even = Even("fltp", "stereo", SOUND_RATE)
         self._early: list[AudioFrame] = []  # sound that came before the first frame
 
     def run(self, container: InputContainer) -> None:
@@ -103,7 +102,10 @@ class _Copy:
         ignore_other_streams(container, *streams)
         self._picture.thread_type = "AUTO"
         self._picture.codec_context.thread_count = self._wanted.threads
-        for packet in Packets(container, *streams):
+        packets = Packets(container, *streams)
+        self._start = packets.begin()
+        self._even = Even("fltp", "stereo", SOUND_RATE, origin=self._start)
+        for packet in packets:
             take = self._show if packet.stream_index == self._picture.index else self._play
             for frame in _decoded(packet):
                 take(frame)

@@ -403,8 +403,11 @@ def decoded(path: Path) -> tuple[Any, int, int]:
         return np.concatenate(parts), stream.rate, stream.channels
 
 
-def test_the_sound_of_a_film_comes_as_16_khz_mono_on_its_clock(look: Any, tmp_path: Path) -> None:
-    found = look(film(seconds=3, sound="aac", sound_from=1.0), want_audio=True)
+@pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts"])
+def test_the_sound_of_a_film_comes_as_16_khz_mono_on_its_clock(
+    look: Any, tmp_path: Path, container: str
+) -> None:
+    found = look(film(container, seconds=3, sound="aac", sound_from=1.0), want_audio=True)
 
     (file,) = made(found, "audio")
     samples, rate, channels = decoded(tmp_path / file.name)
