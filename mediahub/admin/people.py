@@ -54,4 +54,4 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             key.revoke()
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("mediahub.change_apikey")  # type: ignore[union-attr]
+        return request.user.has_perm("mediahub.change_apikey")

@@ -6,8 +6,7 @@ import math
 from typing import Any
 
 from django.contrib.auth.views import LoginView
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 
 from mediahub.api.throttles import wait_to_sign_in
 
@@ -17,7 +16,7 @@ class SignIn(LoginView):
 
     redirect_authenticated_user = True
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         wait = wait_to_sign_in(request, request.POST.get("username", ""))
         if wait:
             context = self.get_context_data(wait_minutes=max(1, math.ceil(wait / 60)))
