@@ -12,7 +12,7 @@ import logging
 import mmap
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,30 +48,22 @@ _INFO = {
 def inspect(source: Path, workdir: Path, options: DocumentOptions) -> Inspection:
     with _ONE_AT_A_TIME:
         try:
-            with _opened(source) as document:
+            with closing(pdfium.PdfDocument(source)) as document:
                 return _inspect(document, source, workdir, options)
         except pdfium.PdfiumError as error:
-            # pdfium may repeat the code of an earlier failure: the file itself must speak of encryption.
-            locked = error.err_code in (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY)
-            if locked and _mentions_encryption(source):
+            if _needs_password(error, source):
                 raise _encrypted() from error
             return _by_second_reader(source, options)
-
-
-@contextmanager
-def _opened(source: Path) -> Iterator[pdfium.PdfDocument]:
-    document = pdfium.PdfDocument(source)
-    try:
-        yield document
-    finally:
-        document.close()
 
 
 def _encrypted() -> Unreadable:
     return Unreadable("ENCRYPTED_FILE", "The PDF needs a password.")
 
 
-def _mentions_encryption(source: Path) -> bool:
+def _needs_password(error: pdfium.PdfiumError, source: Path) -> bool:
+    """pdfium may repeat the code of an earlier failure: the file itself must speak of encryption too."""
+    if error.err_code not in (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY):
+        return False
     with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return data.find(b"/Encrypt") >= 0
 
@@ -258,15 +250,23 @@ def draw(
     source: Path, pages: Iterable[int], dpi: int, max_side: int
 ) -> Iterator[tuple[int, Image.Image]]:
     """Pages (counted from 1) in grey at a resolution for reading; those that cannot be drawn are left out."""
-    with _ONE_AT_A_TIME, _opened(source) as document:
-        for number in pages:
-            if not 1 <= number <= len(document):
-                continue
-            with suppress(pdfium.PdfiumError):
-                page = document[number - 1]
-                side = min(max_side, max(1, round(max(page.get_size()) / 72 * dpi)))
-                page.close()
-                yield number, render(document, number - 1, side, grey=True)
+    with _ONE_AT_A_TIME:
+        try:
+            opened = pdfium.PdfDocument(source)
+        except pdfium.PdfiumError as error:
+            raise (_encrypted() if _needs_password(error, source) else _damaged()) from error
+        with closing(opened) as document:
+            for number in pages:
+                if 1 <= number <= len(document):
+                    with suppress(pdfium.PdfiumError):
+                        yield number, _for_reading(document, number - 1, dpi, max_side)
+
+
+def _for_reading(document: pdfium.PdfDocument, index: int, dpi: int, max_side: int) -> Image.Image:
+    page = document[index]
+    side = min(max_side, max(1, round(max(page.get_size()) / 72 * dpi)))
+    page.close()
+    return render(document, index, side, grey=True)
 
 
 class _SecondReader:

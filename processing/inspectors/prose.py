@@ -30,36 +30,39 @@ def word_count(text: str) -> int:
     return signs + len(_WORD.findall(spaced))
 
 
-SAMPLE = 20_000  # characters looked at for the language
-_LETTER = re.compile(r"[^\W\d_]")
+SAMPLE = 8_000  # characters looked at for the language
 _TOKEN = re.compile(r"[^\W\d_]+")
 
-# Scripts that one language, or one by far more than others, is written in; the letters that tell others.
+# Scripts that one language is written in, or one by far more than others: (first, last, language).
 _SCRIPTS = (
-    ("ja", re.compile(r"[\u3041-\u3096\u30a1-\u30fa]"), 0.05),  # kana among Chinese signs
-    ("ko", re.compile(r"[\uac00-\ud7a3]"), 0.3),
-    ("zh", re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]"), 0.3),
-    ("el", re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]"), 0.5),
-    ("he", re.compile(r"[\u0590-\u05ff]"), 0.5),
-    ("hi", re.compile(r"[\u0900-\u097f]"), 0.5),
-    ("bn", re.compile(r"[\u0980-\u09ff]"), 0.5),
-    ("ta", re.compile(r"[\u0b80-\u0bff]"), 0.5),
-    ("th", re.compile(r"[\u0e00-\u0e7f]"), 0.5),
-    ("ka", re.compile(r"[\u10a0-\u10ff]"), 0.5),
-    ("hy", re.compile(r"[\u0530-\u058f]"), 0.5),
+    (0x0370, 0x03FF, "el"),
+    (0x0400, 0x052F, "cyrillic"),
+    (0x0530, 0x058F, "hy"),
+    (0x0590, 0x05FF, "he"),
+    (0x0600, 0x06FF, "arabic"),
+    (0x0900, 0x097F, "hi"),
+    (0x0980, 0x09FF, "bn"),
+    (0x0B80, 0x0BFF, "ta"),
+    (0x0E00, 0x0E7F, "th"),
+    (0x10A0, 0x10FF, "ka"),
+    (0x1F00, 0x1FFF, "el"),
+    (0x3041, 0x30FA, "ja"),
+    (0x3400, 0x9FFF, "zh"),
+    (0xAC00, 0xD7A3, "ko"),
+    (0xFB50, 0xFDFF, "arabic"),
 )
-_ARABIC = re.compile(r"[\u0600-\u06ff\ufb50-\ufdff\ufe70-\ufeff]")
-_PERSIAN, _URDU = (
-    re.compile(r"[\u067e\u0686\u0698\u06af\u06cc\u06a9]"),
-    re.compile(r"[\u0679\u0688\u0691\u06ba\u06be\u06d2]"),
-)
-_CYRILLIC = re.compile(r"[\u0400-\u04ff]")
-_CYRILLIC_MARKS = (
-    ("uk", re.compile(r"[їєґЇЄҐ]|\bі\b")),
-    ("be", re.compile(r"[ўЎ]")),
-    ("sr", re.compile(r"[ђћљњјЂЋЉЊЈ]")),
-)
-
+# Letters that only one of the languages of a script has.
+_MARKS = {
+    "arabic": (
+        ("ur", "\u0679\u0688\u0691\u06ba\u06be\u06d2"),
+        ("fa", "\u067e\u0686\u0698\u06af\u06cc\u06a9"),
+    ),
+    "cyrillic": (
+        ("uk", "\u0457\u0454\u0491\u0456"),
+        ("be", "\u045e"),
+        ("sr", "\u0452\u045b\u0459\u045a\u0458"),
+    ),
+}
 _BY_WORD: dict[str, list[str]] = {}
 for _code, _words in COMMON_WORDS.items():
     for _word in _words:
@@ -68,40 +71,46 @@ for _code, _words in COMMON_WORDS.items():
 
 def guess_language(text: str) -> str | None:
     """The ISO 639-1 code of the language most of the text is in; None where the words do not tell."""
-    sample = text[:SAMPLE]
-    letters = len(_LETTER.findall(sample))
-    if letters < 10:
+    sample = text[:SAMPLE].lower()
+    if sample.isascii():
+        return _by_words(sample)
+    letters = {char: count for char, count in Counter(sample).items() if char.isalpha()}
+    total = sum(letters.values())
+    scripts: Counter[str] = Counter()
+    for char, count in letters.items():
+        scripts[_script(ord(char))] += count
+    if scripts["ja"] > total / 20:  # kana among Chinese signs
+        return "ja"
+    script, count = scripts.most_common(1)[0] if total >= 10 else ("", 0)
+    if count < total / 3 or not script:
         return None
-    for code, pattern, share in _SCRIPTS:
-        if len(pattern.findall(sample)) > letters * share:
-            return code
-    if len(_ARABIC.findall(sample)) > letters / 2:
-        return _by_marks(sample, (("ur", _URDU), ("fa", _PERSIAN)), letters) or "ar"
-    tokens = Counter(token.lower() for token in _TOKEN.findall(sample))
-    if len(_CYRILLIC.findall(sample)) > letters / 2:
-        return _by_marks(sample, _CYRILLIC_MARKS, letters) or _by_words(tokens)
-    return _by_words(tokens)
+    if script in _MARKS:
+        marked = _by_marks(letters, script, total)
+        return marked or ("ar" if script == "arabic" else _by_words(sample))
+    return _by_words(sample) if script == "latin" else script
 
 
-def _by_marks(
-    sample: str, marks: tuple[tuple[str, re.Pattern[str]], ...], letters: int
-) -> str | None:
-    for code, pattern in marks:
-        if len(pattern.findall(sample)) > letters / 100:
-            return code
+def _script(code: int) -> str:
+    return next((name for first, last, name in _SCRIPTS if first <= code <= last), "latin")
+
+
+def _by_marks(letters: dict[str, int], script: str, total: int) -> str | None:
+    for language, marks in _MARKS[script]:
+        if sum(letters.get(mark, 0) for mark in marks) > total / 100:
+            return language
     return None
 
 
-def _by_words(tokens: Counter[str]) -> str | None:
+def _by_words(sample: str) -> str | None:
     """By the share of each language's commonest words, with a clear lead over the next."""
+    tokens = _TOKEN.findall(sample)
     hits: Counter[str] = Counter()
-    for token, count in tokens.items():
-        for code in _BY_WORD.get(token, ()):
-            hits[code] += count
+    for token in tokens:
+        hits.update(_BY_WORD.get(token, ()))
     if not hits:
         return None
     ranked = hits.most_common(2)
     first = ranked[0][1]
     second = ranked[1][1] if len(ranked) > 1 else 0
-    sure = first >= 3 and first >= sum(tokens.values()) * 0.12 and first >= second * 1.15
+    sure = first >= 3 and first >= len(tokens) * 0.12 and first >= second * 1.15
     return ranked[0][0] if sure else None
