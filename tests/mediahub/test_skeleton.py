@@ -12,8 +12,10 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
+from media_assets import storage
 from media_assets.models import MediaAsset
 from mediahub.models import ApiKey
+from processing.models import Job
 from tests import media
 from tests.browser import assert_accessible
 from tests.make import make_user
@@ -197,3 +199,29 @@ def test_the_staff_see_the_asset_with_its_log(
     expect(page.locator("img.mh-preview")).to_be_visible()
     expect(page.get_by_text("ai_analysis_completed")).to_be_visible()
     screenshot(page, "staff-asset", full_page=True)
+
+
+def test_clients_that_go_away_leave_nothing(server: Server) -> None:
+    _, secret = ApiKey.objects.issue(owner=make_user("alice"), label="curl", scopes=["upload"])
+    head = (
+        b"POST /api/v1/assets/ HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        b"Authorization: Token " + secret.encode() + b"\r\n"
+        b"Content-Type: multipart/form-data; boundary=edge-of-parts\r\nContent-Length: 5000000\r\n\r\n"
+        b'--edge-of-parts\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+    )
+    for number in range(30):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(head + media.jpeg()[: 100 * number] + bytes(100_000 * (number % 3)))
+    incoming = storage.incoming_folder()
+    wait_until(lambda: not list(incoming.iterdir()), 20, what="no temporary file is left")
+    assert not MediaAsset.objects.exists()
+    with server.client() as client:
+        assert client.get("/health").json() == {"status": "ok"}
+
+
+def test_a_job_knows_the_session_that_asked(server: Server) -> None:
+    with api(server, make_user("alice")) as client:
+        client.post("/api/v1/assets/", files={"file": ("a.jpg", media.jpeg())})
+    session = Job.objects.get().session
+    assert session is not None
+    assert (session.key_label, session.ip) == ("curl", "127.0.0.1")
