@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib
 import os
-import random
 import signal
 import sys
 import traceback
@@ -61,7 +60,6 @@ def _answer(request: dict[str, Any], prefixes: Iterable[str]) -> bytes:
         function = find(request["function"], prefixes)
         sys.dont_write_bytecode = True
         os.environ["TMPDIR"] = os.environ["HOME"] = os.fspath(workdir)
-        random.seed()
         walls.put_up(
             limits=limits,
             source=source,

@@ -104,6 +104,7 @@ class Zygote:
         try:
             # Here and not in the child, so that only the first file of its kind waits for the import.
             child.find(order["function"], self._prefixes)
+            walls.prepare(child.packages(self._prefixes))
             if _threads() > 1:
                 raise RuntimeError(f"{order['function']} starts threads when it is imported")
             pid = os.fork()
@@ -226,11 +227,12 @@ def main(descriptor: int, config: dict[str, Any]) -> None:
         walls.libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     protections = {"platform": sys.platform, **_probe(), "parent_death_signal": walls.LINUX}
     prefixes = tuple(config["prefixes"])
-    walls.prepare(child.packages(prefixes))
     zygote = Zygote(control, prefixes)
     # The children's garbage collections shall not touch, and so copy, what they share with us.
     gc.collect()
     gc.freeze()
+    with suppress(AttributeError):  # only glibc can: give back what the imports left, less to fork
+        walls.libc.malloc_trim(0)
     control.sendall(wire.frame(wire.STATUS, {"protections": protections, "loaded": loaded}))
     zygote.serve()
 

@@ -353,3 +353,11 @@ def fetch(source: Path, workdir: Path, url: str) -> dict[str, Any]:
     except OSError as error:
         return {"error": type(error).__name__}
     return {"error": ""}
+
+
+def imported(source: Path, workdir: Path, module: str) -> dict[str, Any]:
+    """What an inspector imports only when it runs: work that the zygote could have done once for all."""
+    inspector = sys.modules[module]
+    before = set(sys.modules)
+    inspector.inspect(source, workdir)
+    return {"modules": sorted(set(sys.modules) - before)}

@@ -189,7 +189,13 @@ def test_a_child_inherits_no_secret_and_no_descriptor(
         "PYTHONPATH",
         "PYTHONUNBUFFERED",
     }
-    kept |= {"OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX"}
+    kept |= {
+        "OMP_NUM_THREADS",
+        "OMP_THREAD_LIMIT",
+        "OPENBLAS_NUM_THREADS",
+        "MALLOC_ARENA_MAX",
+        "GLIBC_TUNABLES",
+    }
     assert set(found["environment"]) <= kept | {"TMPDIR", "HOME", "LC_CTYPE"}
     assert found["environment"]["HOME"] == found["tmp"] == str(place.workdir)
     assert found["descriptors"] == [0, 1, 2, 3]
@@ -213,14 +219,31 @@ def test_the_zygotes_own_environment_holds_no_secret(
         made.close()
 
 
-def test_the_standard_preload_leaves_the_zygote_with_one_thread() -> None:
-    made = Sandbox()
+def test_the_standard_zygote_has_one_thread_and_leaves_its_children_nothing_to_import(
+    tmp_path: Path,
+) -> None:
+    """Where this fails, add what it names to PRELOAD: each child would import it anew."""
+    made = Sandbox(prefixes=(*caller.PREFIXES, FUNCTIONS))
+    files = {
+        "image": (media.jpeg(), media.png(), media.gif(), media.webp(), media.heic(), media.tiff()),
+        "audio": (media.mp3(), media.ogg(), media.m4a()),
+        "video": (media.mp4(), media.webm()),
+        "document": (media.pdf(), media.word(), media.plain()),
+    }
     try:
+        place = place_for(made, tmp_path)
         made.warm()
-        running = made._zygote
-        assert running is not None
-        assert psutil.Process(running._process.pid).num_threads() == 1
-        assert {"PIL.Image", "av", "processing.inspectors.image"} <= set(running.loaded)
+        assert place.zygote.num_threads() == 1
+        missed = {
+            name
+            for kind, contents in files.items()
+            for content in contents
+            for name in write(place, content).run("imported", f"processing.inspectors.{kind}")[
+                "modules"
+            ]
+        }
+        assert missed == set()
+        assert place.zygote.num_threads() == 1
     finally:
         made.close()
 
