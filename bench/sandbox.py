@@ -1,8 +1,8 @@
 """What the sandbox costs: inspectors called in this process, and in a child of the zygote.
 
-Nearly all of a text file's time is the isolation itself: 10 ms at most; CPU counts the caller, the zygote and
-the child. A picture costs some more, since a new process touches all its memory for the first time. and end of
-a process with the same libraries is the baseline: no child can cost less.
+Nearly all of a text file's time is the isolation itself: 10 ms at most. CPU counts the caller, the zygote
+and the child. A picture costs some more, since a new process touches all its memory for the first time. The
+baseline is the bare fork and end of a process with the same libraries: no child can cost less.
 """
 
 from __future__ import annotations
