@@ -334,12 +334,12 @@ def test_packets_overlap_where_nobody_pauses(ready: Any) -> None:
 
 
 def test_copied_pieces_keep_the_limit_of_bytes(ready: Any) -> None:
-    data = recording("ogg", "libopus", counted(120), layout="mono", bit_rate=48_000)
+    data = recording("ogg", "libopus", counted(150), layout="mono", bit_rate=32_000)
 
     found = ready(data, accepts={"opus"}, max_bytes=330_000)
 
     assert found.copied
-    assert len(found.pieces) >= 3
+    assert len(found.pieces) >= 2
     assert max(piece.bytes for piece in found.pieces) <= 330_000
 
 
