@@ -182,7 +182,10 @@ def _hevc_still(image: Image.Image) -> tuple[bytes, bytes]:
         stream = out.add_stream("libx265", rate=1, options=options)
         stream.width, stream.height = image.size
         stream.pix_fmt = "yuv420p"
-        for packet in (*stream.encode(av.VideoFrame.from_image(image)), *stream.encode(None)):
+        frame = av.VideoFrame.from_image(image)
+        frame.pts = 0
+        frame.time_base = Fraction(1, 1)
+        for packet in (*stream.encode(frame), *stream.encode(None)):
             out.mux(packet)
     buffer.seek(0)
     with av.open(buffer, "r") as made:
@@ -335,7 +338,7 @@ def _container(
             picture_stream = _stream(out, video, fps)
             picture_stream.width, picture_stream.height = size
             picture_stream.pix_fmt = "yuv420p"
-            streams.append((picture_stream, _moving(size, int(seconds * fps), seed)))
+            streams.append((picture_stream, _moving(size, int(seconds * fps), fps, seed)))
         if audio:
             sound_stream = _stream(out, audio, _AUDIO_RATE)
             sound_stream.layout = "stereo"  # the only layout all these encoders share
@@ -354,14 +357,16 @@ def _stream(out: Any, codec: str, rate: int) -> Any:
     return stream
 
 
-def _moving(size: tuple[int, int], count: int, seed: int) -> Iterable[Any]:
+def _moving(size: tuple[int, int], count: int, fps: int, seed: int) -> Iterable[Any]:
     """A picture that slides to the right, one step a frame."""
     width = size[0]
     pixels: Pixels = np.asarray(picture(*size, seed=seed))
     for number in range(max(1, count)):
-        yield av.VideoFrame.from_ndarray(
-            np.ascontiguousarray(np.roll(pixels, number * max(1, width // 16), axis=1)), "rgb24"
-        )
+        moved = np.ascontiguousarray(np.roll(pixels, number * max(1, width // 16), axis=1))
+        frame = av.VideoFrame.from_ndarray(moved, "rgb24")
+        frame.pts = number
+        frame.time_base = Fraction(1, fps)
+        yield frame
 
 
 def _sounding(stream: Any, seconds: float, hz: float) -> Iterable[Any]:
