@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,10 @@ def take_descriptors(caller: int, errors: int) -> None:
     os.closerange(CALLER + 1, max(map(int, os.listdir("/dev/fd"))) + 1)  # noqa: PTH208 - each file
 
 
-def live(*, caller: int, errors: int, zygote: int, prefixes: Iterable[str]) -> None:
-    """The whole life of a child. Never returns."""
+def live(
+    *, caller: int, errors: int, zygote: int, prefixes: Iterable[str], walled: Mapping[str, Any]
+) -> None:
+    """The whole life of a child; `walled` says which walls stand on this machine. Never returns."""
     status = 1
     try:
         os.setpgid(0, 0)
@@ -41,7 +43,7 @@ def live(*, caller: int, errors: int, zygote: int, prefixes: Iterable[str]) -> N
         walls.die_with(zygote)
         request = wire.read_frame(CALLER)
         if request is not None:
-            answer = _answer(request[1], prefixes)
+            answer = _answer(request[1], prefixes, walled)
             reporting.listen(None)
             wire.write_all(CALLER, answer)
             status = 0
@@ -53,20 +55,22 @@ def live(*, caller: int, errors: int, zygote: int, prefixes: Iterable[str]) -> N
         os._exit(status)
 
 
-def _answer(request: dict[str, Any], prefixes: Iterable[str]) -> bytes:
+def _answer(request: dict[str, Any], prefixes: Iterable[str], walled: Mapping[str, Any]) -> bytes:
     limits = Limits(**request["limits"])
     source, workdir = Path(request["source"]), Path(request["workdir"])
     try:
         function = find(request["function"], prefixes)
         sys.dont_write_bytecode = True
         os.environ["TMPDIR"] = os.environ["HOME"] = os.fspath(workdir)
-        walls.put_up(
+        stands = walls.put_up(
             limits=limits,
             source=source,
             workdir=workdir,
             packages=packages(prefixes),
             programs=request["programs"],
         )
+        if fallen := [wall for wall in stands if walled[wall] and not stands[wall]]:
+            raise RuntimeError(f"walls that stood before do not stand now: {', '.join(fallen)}")
         reporting.listen(lambda share: wire.write_all(CALLER, wire.frame(wire.PROGRESS, share)))
         found = function(source, workdir, *request["args"])
         if isinstance(found, Inspection):

@@ -38,9 +38,12 @@ class _Child:
 
 
 class Zygote:
-    def __init__(self, control: socket.socket, prefixes: tuple[str, ...]) -> None:
+    def __init__(
+        self, control: socket.socket, prefixes: tuple[str, ...], walled: dict[str, Any]
+    ) -> None:
         self._control = control
         self._prefixes = prefixes
+        self._walled = walled
         self._children: dict[int, _Child] = {}
         self._selector = selectors.DefaultSelector()
         self._pid = os.getpid()
@@ -112,7 +115,13 @@ class Zygote:
             _tell(status, {"broken": f"{type(error).__name__}: {error}"})
             return
         if pid == 0:
-            child.live(caller=caller, errors=errors, zygote=self._pid, prefixes=self._prefixes)
+            child.live(
+                caller=caller,
+                errors=errors,
+                zygote=self._pid,
+                prefixes=self._prefixes,
+                walled=self._walled,
+            )
         with suppress(OSError):  # the child does the same: whoever comes first
             os.setpgid(pid, pid)
         job = _Child(status, time.monotonic() + order["wall_s"], base_rss=_resident())
@@ -215,7 +224,9 @@ def _probe() -> dict[str, Any]:
     found = wire.read_frame(reader)
     os.close(reader)
     os.waitpid(pid, 0)
-    return dict(found[1]) if found else {}
+    if found is None:
+        raise RuntimeError("the walls cannot be put up")
+    return dict(found[1])
 
 
 def main(descriptor: int, config: dict[str, Any]) -> None:
@@ -225,9 +236,9 @@ def main(descriptor: int, config: dict[str, Any]) -> None:
     loaded = _preload(config["preload"])
     if walls.LINUX:
         walls.libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    protections = {"platform": sys.platform, **_probe(), "parent_death_signal": walls.LINUX}
-    prefixes = tuple(config["prefixes"])
-    zygote = Zygote(control, prefixes)
+    walled = _probe()
+    protections = {"platform": sys.platform, **walled, "parent_death_signal": walls.LINUX}
+    zygote = Zygote(control, tuple(config["prefixes"]), walled)
     # The children's garbage collections shall not touch, and so copy, what they share with us.
     gc.collect()
     gc.freeze()

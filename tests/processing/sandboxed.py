@@ -261,10 +261,10 @@ def may(source: Path, workdir: Path) -> dict[str, Any]:
     import wave  # noqa: F401 - from the library's folder, after the walls stand
     import xml.etree.ElementTree  # noqa: F401
 
+    os.kill(os.getpid(), 0)
     return {
         "urandom": len(os.urandom(8)),
         "limit": resource.getrlimit(resource.RLIMIT_CPU)[0],
-        "self": os.kill(os.getpid(), 0) is None,
         "time": time.time() > 0,
     }
 

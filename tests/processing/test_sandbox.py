@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -408,7 +409,7 @@ def test_no_way_out_that_we_know_is_open(place: Place, tmp_path: Path) -> None:
 
 
 def test_what_a_decoder_needs_is_left(place: Place) -> None:
-    assert place.run("may") == {"urandom": 8, "limit": 60, "self": True, "time": True}
+    assert place.run("may") == {"urandom": 8, "limit": 60, "time": True}
     assert place.run("threads") == {"done": 4}
 
 
@@ -449,11 +450,19 @@ def test_without_walls_the_limits_still_hold(
         own_place.run("wait", limits=Limits(wall_s=0.2))
 
 
+@needs_walls
+def test_a_wall_that_fell_stops_the_work(own_place: Place) -> None:
+    own_place.sandbox._config["preload"] = ["tests.processing.fallen"]
+    assert own_place.sandbox.protections()["landlock"]
+    with pytest.raises(RuntimeError, match="do not stand now: landlock"):
+        own_place.run("echo")
+
+
 @pytest.mark.parametrize(("column", "arch"), [(0, 0xC000003E), (1, 0xC00000B7)])
 def test_the_filter_is_sound_for_each_architecture(column: int, arch: int) -> None:
     """Every jump lands inside the program, and every path through it ends in a verdict."""
     code = seccomp.build(arch, column, programs=False)
-    steps = [seccomp.struct.unpack_from("<HBBI", code, at) for at in range(0, len(code), 8)]
+    steps = [struct.unpack_from("<HBBI", code, at) for at in range(0, len(code), 8)]
     assert steps[-1][0] == seccomp._RETURN
     assert len(steps) < 4096
     for index, (_, yes, no, _) in enumerate(steps):
@@ -637,7 +646,7 @@ def test_a_zygote_that_hangs_is_killed_after_the_time(
 def test_a_zygote_that_cannot_start_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caller.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     made = Sandbox(prefixes=(FUNCTIONS,), preload=())
     with pytest.raises(RuntimeError, match="did not start"):
         made.run(f"{FUNCTIONS}:echo", source=tmp_path, workdir=tmp_path)
