@@ -7,10 +7,11 @@ touches only in part keeps the rest of itself.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from transcription.alignment import Place
 from transcription.scripts import split_words
@@ -79,16 +80,27 @@ def edited_segments(
                 holder[at] = holder.get(covered[0], covered[0])
     result: dict[int, Segment] = dict(enumerate(segments))
     for at in sorted(local):
-        text = spliced(segments[at].text, local[at]).strip()
-        if text:
-            old = segments[at]
-            result[at] = Segment(old.start, old.end, old.speaker, text, old.confidence)
-            continue
-        del result[at]
-        taker = result.get(holder.get(at, at))
+        text = spliced(segments[at].text, local[at])
+        taker = result.get(holder[at]) if at in holder else None
         if taker is not None:
-            result[holder[at]] = replace(taker, end=max(taker.end, segments[at].end))
+            closing = _CLOSING.match(text)
+            moved = closing[0] if closing else ""
+            text = text[len(moved) :].strip()
+            until = taker.end if text else max(taker.end, segments[at].end)
+            result[holder[at]] = _changed(taker, taker.text + moved, until)
+        if text.strip():
+            result[at] = _changed(segments[at], text.strip(), segments[at].end)
+        else:
+            del result[at]
     return tuple(result.values())
+
+
+# The full stop behind a term that was begun in the segment before.
+_CLOSING: Final = re.compile(r"[^\w\s]+(?=\s|$)|[\u3001\u3002\uff01\uff0c\uff1f\u300d\u300f]+")
+
+
+def _changed(old: Segment, text: str, end: float) -> Segment:
+    return Segment(old.start, end, old.speaker, text, old.confidence)
 
 
 def edited_words(
@@ -155,7 +167,7 @@ def _group_text(words: Sequence[Word], places: Sequence[Place | None], group: _G
             parts.append(" ")
         before = place
         word, done = words[at].word, 0
-        while edit is not None and edit.start < place.end:
+        while edit is not None and (edit.start < place.end or edit.end == place.end):
             start = place.skip + max(0, edit.start - place.start)
             end = place.skip + min(edit.end, place.end) - place.start
             parts.append(word[done:start])
@@ -172,7 +184,11 @@ def _group_text(words: Sequence[Word], places: Sequence[Place | None], group: _G
 def _covered(
     places: Sequence[Place | None], edits: Sequence[Edit]
 ) -> Iterator[tuple[Sequence[int], Edit]]:
-    """Each edit with the pieces it covers, wholly or in part; edits in no piece are left out."""
+    """Each edit with the pieces it covers, wholly or in part.
+
+    What is written where no piece lies goes to the end of the one before; but punctuation that words
+    never had, they do not get.
+    """
     known = [at for at, place in enumerate(places) if place is not None]
     starts = [place.start for place in places if place is not None]
     ends = [place.end for place in places if place is not None]
@@ -181,6 +197,9 @@ def _covered(
         last = bisect_left(starts, edit.end)
         if first < last:
             yield known[first:last], edit
+        elif known and any(map(str.isalnum, edit.text)):
+            at = ends[first - 1] if first else starts[0]
+            yield [known[max(0, first - 1)]], Edit(at, at, edit.text, edit.source)
 
 
 def _groups(places: Sequence[Place | None], edits: Sequence[Edit]) -> Iterator[_Group]:

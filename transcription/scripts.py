@@ -190,7 +190,7 @@ def spans_of(text: str) -> list[tuple[int, int]]:
     """Where the pieces lie that a line may be broken between: words, or bare letters with their marks."""
     if text.isascii():
         return [match.span() for match in _ASCII_TOKEN.finditer(text)]
-    return [match.span() for match in _TOKEN.finditer(text)]
+    return [match.span() for match in _TOKEN.finditer(text) if not match[0].isspace()]
 
 
 _ASCII_TOKEN: Final = re.compile(r"\S+")

@@ -115,6 +115,19 @@ def test_an_edit_over_segments_goes_into_the_first_and_its_time_with_it() -> Non
     assert found == (Segment(0, 3, "A", "we went to NYC"), Segment(3, 4, "A", "today"))
 
 
+def test_the_full_stop_behind_a_term_over_two_segments_goes_with_it() -> None:
+    segments = (
+        Segment(0, 1, None, "new"),
+        Segment(1, 2, None, "york."),
+        Segment(2, 3, None, "京。行く"),
+    )
+    text = "new york. 京。行く"
+    places = locate(text, [segment.text for segment in segments])
+    assert edited_segments(segments, places, [Edit(0, 8, "NYC")])[0] == Segment(0, 2, None, "NYC.")
+    found = edited_segments(segments, places, [Edit(4, 11, "東")])
+    assert [segment.text for segment in found] == ["new", "東。", "行く"]
+
+
 def test_a_segment_in_which_nothing_is_left_is_dropped() -> None:
     segments = (Segment(0, 1, None, "um"), Segment(1, 2, None, "yes"))
     found = edited_segments(segments, locate("um yes", ["um", "yes"]), [Edit(0, 3, "")])
