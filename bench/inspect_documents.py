@@ -159,7 +159,7 @@ def text_picture(lines: Iterable[str], *, dpi: int = 200) -> Image.Image:
     scale = dpi / 200
     image = Image.new("L", (round(1654 * scale), round(2339 * scale)), 255)
     draw = ImageDraw.Draw(image)
-    font = ImageFont.truetype(_font(), round(33 * scale))
+    font = ImageFont.truetype(_font(), round(30 * scale))
     for number, line in enumerate(lines):
         draw.text((120 * scale, (110 + number * 66) * scale), line, fill=0, font=font)
     return image
@@ -186,7 +186,7 @@ def photographed(image: Image.Image, seed: int) -> Image.Image:
     """As a hand-held camera gives it: in perspective, on a textured desk, lit from one side."""
     width, height = image.size
     source = [(0, 0), (width, 0), (width, height), (0, height)]
-    target = [(60, 40), (width - 90, 90), (width - 30, height - 60), (20, height - 20)]
+    target = [(100, 50), (width - 80, 150), (width - 110, height - 55), (30, height - 100)]
     rows = []
     for (x, y), (u, v) in zip(source, target, strict=True):
         rows += [[u, v, 1, 0, 0, 0, -x * u, -x * v], [0, 0, 0, u, v, 1, -y * u, -y * v]]
@@ -199,11 +199,11 @@ def photographed(image: Image.Image, seed: int) -> Image.Image:
         fillcolor=90,
     )
     random_ = np.random.default_rng(seed)
-    texture = random_.normal(0, 14, (height // 3 + 1, width // 3 + 1)).repeat(3, 0).repeat(3, 1)
-    light = np.linspace(0.95, 0.6, width)[None, :]
+    texture = random_.normal(0, 15, (height // 3 + 1, width // 3 + 1)).repeat(3, 0).repeat(3, 1)
+    light = np.linspace(0.95, 0.45, width)[None, :]
     pixels = np.asarray(page_, dtype=np.float32) * light + texture[:height, :width]
     soft = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-    return soft.filter(ImageFilter.GaussianBlur(0.8)).convert("RGB")
+    return soft.filter(ImageFilter.GaussianBlur(0.9)).convert("RGB")
 
 
 def errors(truth: str, read: str) -> float:
@@ -236,7 +236,7 @@ def ocr_results(folder: Path) -> list[Result]:
     wrong: dict[tuple[str, str], list[float]] = {}
     timed: list[tuple[float, float]] = []
     for number in range(2):
-        lines = [prose(generator, 8) for _ in range(31)]
+        lines = [prose(generator, 11) for _ in range(31)]
         for kind, spoil in kinds.items():
             path = folder / f"{kind}.png"
             spoil(text_picture(lines), number).save(path)
