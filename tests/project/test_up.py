@@ -117,11 +117,11 @@ def worker_is_alive(environment: Environment) -> bool:
 
 def sign_in(address: str, password: str) -> bool:
     with httpx.Client(base_url=address, trust_env=False) as client:
-        client.get("/admin/login/")
+        client.get("/login/")
         form = {"username": "admin", "password": password}
         token = client.cookies["csrftoken"]
         answer = client.post(
-            "/admin/login/?next=/admin/",
+            "/login/?next=/admin/",
             data=form,
             headers={"X-CSRFToken": token, "Referer": address},
         )
