@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from media_assets import filetypes
+from media_assets import filetypes, plaintext
 from processing.inspectors import docx, pdf, plain
 from processing.inspectors.base import Inspection, Unreadable
 from processing.inspectors.passages import DocumentOptions
@@ -38,8 +38,13 @@ def inspect(
 
 
 def _format(source: Path) -> str:
+    """Told from the content. The working copy may not have the name by which intake knew more."""
     with source.open("rb") as file:
         found = filetypes.confirm(file, name=source.name)
-    if found is None or found.kind != "document":
-        raise Unreadable("CORRUPT_FILE", "This is not a document we know.")
-    return found.format
+        file.seek(0)
+        head = file.read(4096)
+    if found is not None:
+        return found.format
+    if head.startswith(b"\xd0\xcf\x11\xe0"):  # a DOCX with a password is an OLE file
+        return "docx"
+    return "txt" if plaintext.read_text(head) is not None else ""

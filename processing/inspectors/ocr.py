@@ -74,7 +74,7 @@ def read_pictures(
     source: Path,
     workdir: Path,
     languages: str | Sequence[str] = "eng",
-    photo: bool = False,  # noqa: FBT001, FBT002 - named in the JSON of a sandboxed call
+    photo: bool = False,  # noqa: FBT001, FBT002 - the sandbox passes arguments by place
 ) -> dict[str, Any]:
     """`read` as JSON: {engine, blocks}."""
     blocks = read(source, languages, photo=photo)

@@ -420,7 +420,11 @@ def test_a_link_and_a_double_name_are_corrupt(look: Look) -> None:
 
 
 def test_a_password_is_told(look: Look) -> None:
-    assert code_of(look, samples.ole_file("EncryptionInfo", "EncryptedPackage")) == "ENCRYPTED_FILE"
+    locked = samples.ole_file("EncryptionInfo", "EncryptedPackage")
+    assert code_of(look, locked) == "ENCRYPTED_FILE"
+    with pytest.raises(Unreadable) as caught:
+        look(locked, format="")
+    assert caught.value.code == "ENCRYPTED_FILE", "told without the name too"
     flagged = bytearray(package(paragraph("x")))
     at = flagged.find(b"PK\x01\x02")
     while at >= 0:

@@ -248,7 +248,8 @@ def test_the_kind_is_told_from_the_content_where_it_is_not_given(look: Look) -> 
     assert look(samples.pdf()).metadata["format"] == "pdf"
     assert look(samples.docx_file()).metadata["format"] == "docx"
     assert look(b"words").metadata["format"] == "txt"
-    for data in (b"\0\1\2", samples.image_file("jpg"), b"<html>"):
+    assert look(b"<h1 align=center>A README</h1>\n").metadata["format"] == "txt"
+    for data in (b"\0\1\2", samples.image_file("jpg")):
         with pytest.raises(Unreadable) as caught:
             look(data)
         assert caught.value.code == "CORRUPT_FILE"
