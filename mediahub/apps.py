@@ -15,4 +15,5 @@ class MediaHubConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("mediahub.checks")
+        import_module("mediahub.schedules")
         sentry.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from importlib import import_module
 
 from django.apps import AppConfig
@@ -16,5 +17,7 @@ class ProcessingConfig(AppConfig):
     def ready(self) -> None:
         import_module("processing.receivers")
         autodiscover_modules("steps")
+        schedule = import_module("processing.schedule")
+        schedule.every("purge-maintenance-jobs", timedelta(days=1), schedule.purge_old_jobs)
         if sys.argv[1:2] == ["qcluster"]:
             import_module("processing.supervisor").prepare_cluster_process()

@@ -7,6 +7,7 @@ act on one job at once and it still only makes legal moves.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -29,6 +30,7 @@ from processing.models import (
     JobStep,
     Priority,
     StepState,
+    WaitingFor,
 )
 from processing.steps import base
 
@@ -57,12 +59,12 @@ def submit(  # noqa: PLR0913 - what a job is made of
 ) -> Job:
     """Write down a job with its steps and wake a worker: all of it commits, or nothing."""
     params = params or {}
-    _check_params(params)
+    check_params(params)
     if asset is not None:
         names = pipelines.plan(kind=asset.kind, steps=steps, has_bytes=asset.blob_id is not None)
     else:
-        names = list(steps or ())
-    _check_steps(names, params)
+        names = pipelines.named(steps or [])
+    check_steps(names, params)
     owner_id = (
         (requested_by.pk if requested_by else None) or (asset.owner_id if asset else None) or 0
     )
@@ -91,12 +93,78 @@ def submit(  # noqa: PLR0913 - what a job is made of
     return job
 
 
+@transaction.atomic
+def submit_many(  # noqa: PLR0913 - what jobs are made of
+    *,
+    assets: Sequence[MediaAsset],
+    batch: Batch,
+    steps: list[str] | None,
+    params: dict[str, Any],
+    priority: Priority,
+    requested_by: User | None,
+    key_label: str = "",
+    session: ClientSession | None = None,
+    held: bool = False,
+) -> int:
+    """A job of a batch for each of these that some of the steps fit; how many there are.
+
+    Two statements for all of them, and one turn after the other for their one owner. `held` jobs wait
+    for the batch to go on. The assets have their blob joined.
+    """
+    planned = [
+        (asset, names)
+        for asset in assets
+        if (
+            names := pipelines.fitting(
+                kind=asset.kind, steps=steps, has_bytes=asset.blob_id is not None
+            )
+        )
+    ]
+    if not planned:
+        return 0
+    check_params(params)
+    for distinct in {tuple(names) for _, names in planned}:
+        check_steps(list(distinct), params)
+    owner_id = requested_by.pk if requested_by else 0
+    turn = turns.next_turn(owner_id=owner_id, priority=priority)
+    now = timezone.now()
+    jobs = Job.objects.bulk_create(
+        Job(
+            asset=asset,
+            space_id=asset.space_id,
+            batch=batch,
+            waiting_for=WaitingFor.BATCH if held else "",
+            params=params,
+            priority=priority,
+            fair_at=turn + number,
+            run_after=now,
+            host=_host_of_bytes(asset),
+            max_attempts=settings.JOB_MAX_ATTEMPTS,
+            requested_by=requested_by,
+            owner_id=owner_id,
+            key_label=key_label,
+            session=session,
+            status_before=asset.status,
+        )
+        for number, (asset, _) in enumerate(planned)
+    )
+    JobStep.objects.bulk_create(
+        JobStep(job=job, name=name, position=position)
+        for job, (_, names) in zip(jobs, planned, strict=True)
+        for position, name in enumerate(names)
+    )
+    if not held:
+        queue.wake()
+    return len(jobs)
+
+
 def _host_of_bytes(asset: MediaAsset | None) -> str:
     """Bytes in a host's spool can be read by that host alone."""
     return asset.blob.spool_host if asset is not None and asset.blob is not None else ""
 
 
-def _check_params(params: dict[str, Any]) -> None:
+def check_params(params: dict[str, Any]) -> None:
+    """Refuse what is no plain JSON, too large or too deep."""
     if _deeper_than(params, MAX_PARAMS_DEPTH):
         raise Invalid("The parameters are nested too deeply.", params=["Nested too deeply."])
     try:
@@ -119,7 +187,8 @@ def _deeper_than(value: Any, depth: int) -> bool:
     return any(_deeper_than(each, depth - 1) for each in inner)
 
 
-def _check_steps(names: list[str], params: dict[str, Any]) -> None:
+def check_steps(names: list[str], params: dict[str, Any]) -> None:
+    """Refuse params that one of these steps does not take."""
     wrong: dict[str, list[str]] = {}
     for name in names:
         for field, message in base.get(name).validate(params).items():
@@ -176,31 +245,67 @@ def cancel_many(*, jobs: QuerySet[Job], reason: str) -> int:
     return len(ids)
 
 
+# What was skipped because an earlier step failed gets another chance too.
+_KEPT_BY_RETRY = Q(state=StepState.COMPLETED) | Q(state=StepState.SKIPPED, error_code="")
+_STEP_ANEW = {
+    "state": StepState.PENDING,
+    "error_code": "",
+    "error_message": "",
+    "reason": "",
+    "completed_at": None,
+}
+_JOB_ANEW = {
+    "status": JobStatus.PENDING,
+    "attempts": 0,
+    "error_code": "",
+    "error_message": "",
+    "completed_at": None,
+}
+
+
 @transaction.atomic
 def retry(*, job: Job) -> Job:
     """Run a failed or cancelled job again, from the step that did not get done."""
     locked = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
     if locked.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
         raise Conflict(f"A job that is {locked.status} cannot be retried.", status=locked.status)
-    # What was skipped because an earlier step failed gets another chance too.
-    done = Q(state=StepState.COMPLETED) | Q(state=StepState.SKIPPED, error_code="")
-    JobStep.objects.filter(job=locked).exclude(done).update(
-        state=StepState.PENDING, error_code="", error_message="", reason="", completed_at=None
-    )
+    JobStep.objects.filter(job=locked).exclude(_KEPT_BY_RETRY).update(**_STEP_ANEW)
     waits = locked.run_after > timezone.now()
     Job.objects.filter(pk=locked.pk).update(
-        status=JobStatus.PENDING,
-        waiting_for="retry" if waits else "",
-        attempts=0,
-        error_code="",
-        error_message="",
-        completed_at=None,
+        **_JOB_ANEW,
+        waiting_for=WaitingFor.RETRY if waits else "",
         fair_at=turns.next_turn(owner_id=locked.owner_id, priority=locked.priority),
         updated_at=timezone.now(),
     )
     queue.wake(at=locked.run_after if waits else None)
     job.refresh_from_db()
     return job
+
+
+@transaction.atomic
+def retry_failed(*, batch: Batch, priority: Priority, held: bool) -> int:
+    """Run all failed jobs of a batch again, as `retry` does with one; how many there were.
+
+    The jobs are moved first and found again by the time of it, so that one which fails meanwhile is
+    either retried with its steps or not at all.
+    """
+    now = timezone.now()
+    # Asked for before they are pending: their old turns are not to count.
+    first = turns.next_turn(owner_id=batch.created_by_id or 0, priority=priority)
+    moved = Job.objects.filter(batch=batch, status=JobStatus.FAILED).update(
+        **_JOB_ANEW,
+        waiting_for=WaitingFor.BATCH if held else "",
+        priority=priority,
+        updated_at=now,
+    )
+    if moved:
+        turns.line_up(batch=batch, moved_at=now, first=first)
+        JobStep.objects.filter(
+            job__batch=batch, job__status=JobStatus.PENDING, job__updated_at=now
+        ).exclude(_KEPT_BY_RETRY).update(**_STEP_ANEW)
+        if not held:
+            queue.wake()
+    return moved
 
 
 @transaction.atomic

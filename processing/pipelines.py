@@ -33,13 +33,7 @@ def plan(*, kind: str, steps: list[str] | None, has_bytes: bool) -> list[str]:
     """
     known = base.known()
     if steps is not None:
-        unknown = sorted(set(steps) - set(known))
-        if unknown:
-            raise Invalid(
-                f"There is no step named {unknown[0]}.", steps=[f"Unknown: {', '.join(unknown)}"]
-            )
-        if not steps:
-            raise Invalid("Name at least one step.", steps=["This list may not be empty."])
+        named(steps)
     if not has_bytes:
         return ["download"]
     wanted = DEFAULTS[kind] if steps is None else tuple(steps)
@@ -54,6 +48,33 @@ def plan(*, kind: str, steps: list[str] | None, has_bytes: bool) -> list[str]:
         name for name in dict.fromkeys(wanted) if name in known and not known[name].fetches_bytes
     ]
     return sorted(chosen, key=position)  # a stable sort: steps of plug-ins keep the order asked for
+
+
+def named(steps: list[str]) -> list[str]:
+    """These names as they are. Refuses an empty list, and what nobody registered."""
+    unknown = sorted(set(steps) - set(base.known()))
+    if unknown:
+        raise Invalid(
+            f"There is no step named {unknown[0]}.", steps=[f"Unknown: {', '.join(unknown)}"]
+        )
+    if not steps:
+        raise Invalid("Name at least one step.", steps=["This list may not be empty."])
+    return steps
+
+
+def fitting(*, kind: str, steps: list[str] | None, has_bytes: bool) -> list[str]:
+    """As `plan`, for many assets of several kinds: the steps that fit this one, maybe none."""
+    known = base.known()
+    if not has_bytes:
+        fetches = "download" in known and (steps is None or "download" in steps)
+        return ["download"] if fetches else []
+    wanted = DEFAULTS[kind] if steps is None else steps
+    fit = [
+        name
+        for name in dict.fromkeys(wanted)
+        if name in known and kind in known[name].kinds and not known[name].fetches_bytes
+    ]
+    return sorted(fit, key=position)
 
 
 def position(name: str) -> int:

@@ -24,7 +24,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from processing import drain, leases, sweeper
+from processing import drain, leases, schedule, sweeper
 from processing.clock import DbNow
 from processing.models import Job, JobStatus, WorkerHost
 
@@ -128,6 +128,7 @@ class Supervisor:
                 self._every(HEARTBEAT_S, lambda: self._beat(started))
                 self._every(LOOK_S, sweeper.give_back_dead_workers)
                 self._every(SWEEP_S, sweeper.sweep)
+                self._every(SWEEP_S, schedule.submit_due)
         finally:
             logger.info("Stopping: running jobs have %s s to end.", self._grace)
             self._cluster.stop(grace=self._grace)

@@ -2,5 +2,7 @@
 
 from processing.steps import base
 from processing.steps.inspect import Inspect
+from processing.steps.maintenance import Maintenance
 
 base.register(Inspect())
+base.register(Maintenance())
