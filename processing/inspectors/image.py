@@ -180,7 +180,7 @@ def _format(source: Path) -> str:
         raise Unreadable("CORRUPT_FILE", "This is not a picture we know.")
     if found is filetypes.HEIC:
         # Native code that is wanted by few files: it is loaded in the child that decodes one.
-        import pi_heif  # type: ignore[import-untyped]  # noqa: PLC0415
+        import pi_heif  # noqa: PLC0415
 
         pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
     return found.format

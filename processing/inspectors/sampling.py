@@ -163,7 +163,7 @@ class Painter:
             interpolation=Interpolation.AREA,
             threads=1,
         )
-        picture: Image.Image = scaled.to_image()  # type: ignore[no-untyped-call]
+        picture: Image.Image = scaled.to_image()
         return picture.transpose(_TURNS[turn]) if turn else picture
 
 

@@ -94,9 +94,7 @@ def test_watchers_are_limited_and_leave_their_place(
     url = f"/api/v1/jobs/{job.pk}/events/"
     with server.client(headers=key_of("alice")) as client:
         with ExitStack() as stack:
-            lines = [
-                stack.enter_context(client.stream("GET", url)).iter_lines() for _ in range(2)
-            ]
+            lines = [stack.enter_context(client.stream("GET", url)).iter_lines() for _ in range(2)]
             for each in lines:
                 next(each)
             refused = client.get(url)
