@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-_SKIP: Final = re.compile(r"[\W_]*")
+_SKIP: Final = re.compile(r"[\W_]{0,200}")
 _MARKS_BEFORE: Final = re.compile(r"\A[\W_]+")
 _MARKS_AFTER: Final = re.compile(r"[\W_]+\Z")
 _WINDOW: Final = 200  # characters searched for a piece that does not come next

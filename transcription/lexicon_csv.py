@@ -17,9 +17,11 @@ from typing import Final
 import chardet
 
 from media_assets.errors import FileTooLarge, Invalid
+from transcription import patterns
 from transcription.entries import MAX_ENTRIES, MAX_REGEXES, Entry, checked
 
 MAX_BYTES: Final = 5_000_000
+MAX_PATTERN_SECONDS: Final = 10.0  # of CPU, for all patterns of one file
 COLUMNS: Final = ("term", "replacement", "match_case", "whole_word", "regex")
 DELIMITERS: Final = (",", ";", "\t", "|")
 _MAX_ERRORS: Final = 200
@@ -140,6 +142,7 @@ class _Reader:
         self.full = False
         self._seen: dict[tuple[str, bool, bool], tuple[int, Entry]] = {}
         self._regexes = 0
+        self._seconds = 0.0  # spent on trying patterns
 
     def take(self, line: int, cells: list[str], problem: str = "") -> None:
         if problem:
@@ -152,11 +155,27 @@ class _Reader:
             return
         values = dict(zip(self.columns, cells, strict=False))
         try:
-            entry = checked(_entry(values))
+            entry = self._checked(_entry(values))
         except Invalid as error:
             self._refuse(line, error.details.get("field"), error.message)
             return
         self._keep(line, entry)
+
+    def _checked(self, entry: Entry) -> Entry:
+        """The entry in its regular form; patterns only while their number and their time allow."""
+        if not entry.regex:
+            return checked(entry)
+        if self._regexes >= MAX_REGEXES:
+            message = f"A lexicon may have at most {MAX_REGEXES} regular expressions."
+            raise Invalid(message, field="regex")
+        if self._seconds > MAX_PATTERN_SECONDS:
+            message = "The patterns before this one took all the time there is for trying them."
+            raise Invalid(message, field="regex")
+        began = patterns.clock()
+        try:
+            return checked(entry)
+        finally:
+            self._seconds += patterns.clock() - began
 
     def _keep(self, line: int, entry: Entry) -> None:
         key = (
@@ -173,12 +192,6 @@ class _Reader:
                     line, "term", f"The same term is in line {earlier}, with another meaning."
                 )
             return
-        self._regexes += entry.regex
-        if entry.regex and self._regexes > MAX_REGEXES:
-            self._refuse(
-                line, "regex", f"A lexicon may have at most {MAX_REGEXES} regular expressions."
-            )
-            return
         if len(self.entries) >= self.limit:
             self._refuse(
                 line,
@@ -187,6 +200,7 @@ class _Reader:
             )
             self.full = True
             return
+        self._regexes += entry.regex
         self._seen[key] = (line, entry)
         self.entries.append(entry)
 

@@ -18,7 +18,7 @@ import regex
 
 from transcription.languages import WITHOUT_SPACES, base_of, scripts_of
 from transcription.scripts import is_bare, words_of
-from transcription.words import Segment, Transcript
+from transcription.words import Segment, Transcript, Word
 
 Silence = tuple[float, float]
 
@@ -193,10 +193,7 @@ def _in_silence(
         return None
     items = transcript.words or transcript.segments
     silent = [item for item in items if _silent_share(item.start, item.end, silences) >= 0.8]
-    counted, total = len(silent), len(items)
-    if not transcript.words:
-        counted = sum(len(words_of(s.text)) for s in transcript.segments if s in silent)
-        total = sum(len(words_of(s.text)) for s in transcript.segments)
+    counted, total = _spoken(silent), _spoken(items)
     score = counted / total if total else 0.0
     if score < limits.in_silence or counted < 3:
         return None
@@ -204,6 +201,11 @@ def _in_silence(
     return Reason(
         "speech_in_silence", message, score, limits.in_silence, silent[0].start, silent[-1].end
     )
+
+
+def _spoken(items: Sequence[Word | Segment]) -> int:
+    """How many words these are."""
+    return sum(len(words_of(item.text)) if isinstance(item, Segment) else 1 for item in items)
 
 
 def _no_speech(

@@ -31,7 +31,7 @@ _LEADING: Final = r"[\u0e40-\u0e44\u0ec0-\u0ec4]"
 _FOLLOWING: Final = r"[\u0e30-\u0e33\u0e45\u0eb0-\u0eb3\u0e2f\u0e46]"
 # What a line may not be broken inside: a bare letter with its marks, or a run without spaces.
 _TOKEN: Final = regex.compile(
-    rf"[{_OPENING}]*(?:{_KATAKANA}+|{_LEADING}?[{_BARE}][\p{{M}}\u200c\u200d]*(?:{_FOLLOWING}\p{{M}}*)*)"
+    rf"[{_OPENING}]*+(?:{_KATAKANA}+|{_LEADING}?[{_BARE}][\p{{M}}\u200c\u200d]*(?:{_FOLLOWING}\p{{M}}*)*)"
     rf"[{_CLOSING}]*"
     rf"|(?:(?![{_BARE}])[\S\u00a0\u202f\u2007])+"
 )

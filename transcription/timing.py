@@ -36,12 +36,12 @@ def tokens_of(transcript: Transcript, *, limit: int = 0) -> list[Token]:
     """
     segments = transcript.segments or _one_segment(transcript)
     stream = "\n".join(segment.text for segment in segments)
-    spans, times = _word_times(stream, transcript.words)
+    spoken = _Spoken(stream, transcript.words)
     tokens: list[Token] = []
     at, earliest = 0, 0.0
     apart = bool(joiner(transcript.language, transcript.text))
     for segment in segments:
-        found = _segment_tokens(segment, at, spans, times, limit, apart=apart)
+        found = _segment_tokens(segment, at, spoken, limit, apart=apart)
         at += len(segment.text) + 1
         for token in found:
             start = max(earliest, token.start)
@@ -59,8 +59,8 @@ def tokens_of(transcript: Transcript, *, limit: int = 0) -> list[Token]:
 
 def text_tokens(text: str, words: Sequence[Word], start: float, end: float) -> list[Token]:
     """The tokens of one text, with offsets in it; without words they share the time by their width."""
-    spans, times = _word_times(text, words)
-    return _segment_tokens(Segment(start, end, None, text), 0, spans, times, 0, apart=False)
+    spoken = _Spoken(text, words)
+    return _segment_tokens(Segment(start, end, None, text), 0, spoken, 0, apart=False)
 
 
 def _one_segment(transcript: Transcript) -> tuple[Segment, ...]:
@@ -71,39 +71,36 @@ def _one_segment(transcript: Transcript) -> tuple[Segment, ...]:
     return (Segment(0.0, end or width(transcript.text) / 15, None, transcript.text),)
 
 
-def _word_times(text: str, words: Sequence[Word]) -> tuple[list[Place], list[Word]]:
-    found = [
-        (place, word)
-        for place, word in zip(locate(text, [w.word for w in words]), words, strict=True)
-        if place
-    ]
-    return [place for place, _ in found], [word for _, word in found]
+class _Spoken:
+    """The words that lie in a text, by their places."""
+
+    def __init__(self, text: str, words: Sequence[Word]) -> None:
+        places = locate(text, [word.word for word in words])
+        found = [(place, word) for place, word in zip(places, words, strict=True) if place]
+        self._places = [place for place, _ in found]
+        self._words = [word for _, word in found]
+        self._ends = [place.end for place in self._places]
+
+    def time(self, start: int, end: int) -> tuple[float, float] | None:
+        """When text[start:end] was said; None where no word covers any of it."""
+        at = bisect_right(self._ends, start)
+        begins, until = float("inf"), float("-inf")
+        while at < len(self._places) and self._places[at].start < end:
+            first, last = _share(self._places[at], self._words[at], start, end)
+            begins, until = min(begins, first), max(until, last)
+            at += 1
+        return (begins, until) if begins <= until else None
 
 
 def _segment_tokens(
-    segment: Segment,
-    offset: int,
-    places: Sequence[Place],
-    words: Sequence[Word],
-    limit: int,
-    *,
-    apart: bool,
+    segment: Segment, offset: int, spoken: _Spoken, limit: int, *, apart: bool
 ) -> list[Token]:
     """One segment's tokens. Those without a word of their own lie between their neighbours."""
     text = segment.text
     pieces = [piece for span in spans_of(text) for piece in _cut(text, span, limit)]
-    known: list[tuple[float, float] | None] = []
-    ends = [place.end for place in places]
-    for start, end in pieces:
-        first = bisect_right(ends, offset + start)
-        covered = []
-        while first < len(places) and places[first].start < offset + end:
-            covered.append(_share(places[first], words[first], offset + start, offset + end))
-            first += 1
-        known.append((min(c[0] for c in covered), max(c[1] for c in covered)) if covered else None)
-    times = _filled(
-        known, [width(text[start:end]) or 1 for start, end in pieces], segment.start, segment.end
-    )
+    known = [spoken.time(offset + start, offset + end) for start, end in pieces]
+    widths = [width(text[start:end]) or 1 for start, end in pieces]
+    times = _filled(known, widths, segment.start, segment.end)
     return [
         Token(
             times[i][0],

@@ -66,4 +66,4 @@ def _seconds(clock: str) -> float:
     hours, minutes, seconds, milliseconds = map(int, match.groups())
     assert minutes < 60
     assert seconds < 60
-    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+    return round(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000, 3)

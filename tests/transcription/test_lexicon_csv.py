@@ -176,6 +176,15 @@ def test_too_many_patterns_are_refused_one_by_one(monkeypatch: pytest.MonkeyPatc
     assert [(error.line, error.column) for error in found.errors] == [(3, "regex")]
 
 
+def test_patterns_that_are_slow_to_try_do_not_hold_up_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lexicon_csv, "MAX_PATTERN_SECONDS", 0.01)
+    found = read(b"(a|aa)+$,1,,,1\nb,1,,,1\nc,1\n")
+    assert [entry.term for entry in found.entries] == ["c"]
+    assert [(error.line, error.column) for error in found.errors] == [(1, "term"), (2, "regex")]
+
+
 def test_a_field_longer_than_the_csv_module_takes_is_one_rows_error() -> None:
     found = read(b"a,b\n" + b"x" * 200_000 + b",y\nc,d\n")
     assert [entry.term for entry in found.entries] == ["a", "c"]

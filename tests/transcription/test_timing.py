@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 from hypothesis import given
@@ -58,6 +59,16 @@ def test_a_text_alone_is_spread_over_the_recording() -> None:
 def test_offsets_are_those_of_the_text() -> None:
     text = "one, two — three"
     assert [text[t.at : t.at + len(t.text)] for t in text_tokens(text, (), 0, 1)] == text.split()
+
+
+def test_many_segments_take_no_longer_than_their_words() -> None:
+    """Once the words' places were listed anew for every segment."""
+    texts = [f"a{n} b{n}" for n in range(5_000)]
+    segments = tuple(Segment(n, n + 1, None, text) for n, text in enumerate(texts))
+    words = tuple(Word(n / 2, n / 2 + 0.5, word) for n, word in enumerate(" ".join(texts).split()))
+    began = time.thread_time()
+    assert len(tokens_of(Transcript(" ".join(texts), "en", None, segments, words))) == 10_000
+    assert time.thread_time() - began < 2
 
 
 @given(
