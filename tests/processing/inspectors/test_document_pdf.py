@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pypdf
-import pypdfium2  # type: ignore[import-untyped]
-import pypdfium2.raw  # type: ignore[import-untyped]
+import pypdfium2
+import pypdfium2.raw
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
