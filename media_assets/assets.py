@@ -66,6 +66,8 @@ def trash(*, asset: MediaAsset, by: User | None) -> None:
 @transaction.atomic
 def restore(*, asset: MediaAsset, by: User | None) -> MediaAsset:
     """Take an asset out of the trash."""
+    if asset.gave_way_to_id is not None:
+        raise Conflict("Its bytes belong to another asset, which was here first.")
     try:
         with transaction.atomic():
             changed = MediaAsset.objects.filter(pk=asset.pk, deleted_at__isnull=False).update(

@@ -59,7 +59,7 @@ class Fetched:
     bytes: int
 
 
-def fetch(
+def fetch(  # noqa: PLR0913 - what may be said of a request
     url: str,
     sink: Callable[[bytes], None],
     *,
@@ -68,11 +68,13 @@ def fetch(
     last_modified: str = "",
     route: Route | None = None,
     progress: Callable[[int, int | None], None] | None = None,
+    begin: Callable[[str], None] | None = None,
 ) -> Fetched:
     """GET a URL into `sink`, piece by piece, following redirects that the guard admits.
 
     Raises UnsafeUrl, DownloadFailed or FileTooLarge; what the sink was given by then is the caller's to
-    throw away. With `etag` or `last_modified` of an earlier answer the server may say "not modified".
+    throw away. `begin` is told the file's name before its first piece. With `etag` or `last_modified` of
+    an earlier answer the server may say "not modified".
     """
     route = route or Route.for_downloads()
     deadline = Deadline(route.total_s)
@@ -91,11 +93,14 @@ def fetch(
                 target = _redirected(target, head, route.allow)
                 continue
             _expect_file(head, conditional=bool(headers))
+            filename = _filename_hint(head, target)
+            if begin is not None:
+                begin(filename)
             size = 0 if head.status == 304 else _pour(head, body, sink, max_bytes, progress)
             return Fetched(
                 status=head.status,
                 final_url=target.url,
-                filename=_filename_hint(head, target),
+                filename=filename,
                 content_type=head.fields.get("content-type", "")[:200],
                 etag=head.fields.get("etag", "")[:500],
                 last_modified=head.fields.get("last-modified", "")[:100],

@@ -10,13 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote, urlsplit
 
+from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
-from media_assets import analysis_log, log_context, storage
-from media_assets.errors import Invalid
-from media_assets.models import Blob, ClientSession, Door, MediaAsset, Post, Space, Tag, Whereabouts
+from media_assets import analysis_log, filenames, log_context, storage, url_cache
+from media_assets.errors import Invalid, ServiceUnavailable
+from media_assets.models import (
+    Blob,
+    ClientSession,
+    Door,
+    MediaAsset,
+    Post,
+    Space,
+    Status,
+    Tag,
+    Whereabouts,
+)
+from media_assets.netguard import AllowList, read_url
 from media_assets.receiver import Received, Receiver
 from media_assets.signals import asset_received
 
@@ -42,6 +56,8 @@ class Details:
     source_url: str = ""
     # For the floors above, opaque here: steps, prompt, language, lexicon.
     wishes: dict[str, Any] = field(default_factory=dict)
+    # How urgent its work is, in the words of the floor above; None: as usual.
+    priority: int | None = None
     key_label: str = ""
     session: ClientSession | None = None
 
@@ -50,6 +66,31 @@ class Details:
 class Kept:
     asset: MediaAsset
     created: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """Bytes that lie in storage under their key, and the name they came with."""
+
+    filename: str
+    key: str
+    sha256: str
+    md5: str
+    size: int
+    mime_type: str
+    kind: str
+
+    @classmethod
+    def of_blob(cls, blob: Blob, *, filename: str) -> Self:
+        return cls(
+            filename=filename,
+            key=blob.key,
+            sha256=blob.sha256,
+            md5=blob.md5,
+            size=blob.size,
+            mime_type=blob.mime_type,
+            kind=blob.kind,
+        )
 
 
 def receive(
@@ -68,34 +109,49 @@ def receive(
 
 def keep(*, received: Received, details: Details) -> Kept:
     """Make an asset of a file that was taken in; the one that is there already, for the same bytes."""
-    key = storage.original_key(received.filetype.kind, received.sha256, received.filetype.extension)
-    known = Blob.objects.filter(sha256=received.sha256).first()
-    if known is None or known.whereabouts != Whereabouts.PRIMARY:
-        storage.put(received.path, key, mime_type=received.filetype.mime_type)
+    arrival = store(received)
     with transaction.atomic():
-        blob = _blob(received, key)
+        blob = _blob(arrival)
         if not storage.exists(blob.key):
             # A purge took them after our look, and let go of the row before we had it.
             storage.put(received.path, blob.key, mime_type=blob.mime_type)
-        there = _same_asset(blob, details)
+        there = _same_asset(blob, details.space, details.post)
         if there is not None:
             return _seen_again(there, details)
-        return Kept(_new_asset(blob, received, details), created=True)
+        return Kept(_new_asset(blob, arrival, details), created=True)
 
 
-def _blob(received: Received, key: str) -> Blob:
+def store(received: Received) -> Arrival:
+    """Put the bytes into storage, before the transaction that names them."""
+    filetype = received.filetype
+    key = storage.original_key(filetype.kind, received.sha256, filetype.extension)
+    known = Blob.objects.filter(sha256=received.sha256).first()
+    if known is None or known.whereabouts != Whereabouts.PRIMARY:
+        storage.put(received.path, key, mime_type=filetype.mime_type)
+    return Arrival(
+        filename=received.filename,
+        key=key,
+        sha256=received.sha256,
+        md5=received.md5,
+        size=received.size,
+        mime_type=filetype.mime_type,
+        kind=filetype.kind,
+    )
+
+
+def _blob(arrival: Arrival) -> Blob:
     """The row of these bytes, locked until the transaction ends."""
     Blob.objects.get_or_create(
-        sha256=received.sha256,
+        sha256=arrival.sha256,
         defaults={
-            "md5": received.md5,
-            "size": received.size,
-            "mime_type": received.filetype.mime_type,
-            "kind": received.filetype.kind,
-            "key": key,
+            "md5": arrival.md5,
+            "size": arrival.size,
+            "mime_type": arrival.mime_type,
+            "kind": arrival.kind,
+            "key": arrival.key,
         },
     )
-    blob = Blob.objects.select_for_update().get(sha256=received.sha256)
+    blob = Blob.objects.select_for_update().get(sha256=arrival.sha256)
     if blob.whereabouts != Whereabouts.PRIMARY:
         blob.whereabouts = Whereabouts.PRIMARY
         blob.spool_host = ""
@@ -103,9 +159,9 @@ def _blob(received: Received, key: str) -> Blob:
     return blob
 
 
-def _same_asset(blob: Blob, details: Details) -> MediaAsset | None:
+def _same_asset(blob: Blob, space: Space, post: Post | None) -> MediaAsset | None:
     return MediaAsset.objects.filter(
-        space=details.space, post=details.post, blob=blob, deleted_at__isnull=True
+        space=space, post=post, blob=blob, deleted_at__isnull=True
     ).first()
 
 
@@ -118,7 +174,7 @@ def _seen_again(asset: MediaAsset, details: Details) -> Kept:
     return Kept(asset, created=False)
 
 
-def _new_asset(blob: Blob, received: Received, details: Details) -> MediaAsset:
+def _new_asset(blob: Blob, arrival: Arrival, details: Details) -> MediaAsset:
     asset = MediaAsset.objects.create(
         space=details.space,
         owner=details.owner,
@@ -127,31 +183,39 @@ def _new_asset(blob: Blob, received: Received, details: Details) -> MediaAsset:
         kind=blob.kind,
         mime_type=blob.mime_type,
         size=blob.size,
-        filename=received.filename,
+        filename=arrival.filename,
         title=details.title,
         alt_text=details.alt_text,
         door=details.door,
         source_url=details.source_url,
         local_only=details.local_only,
         wishes=details.wishes,
-        analysis_log=[_stored(blob, received, details)],
+        analysis_log=[
+            _came_in(
+                "media_stored",
+                details,
+                status="stored",
+                file_size=blob.size,
+                mime_type=blob.mime_type,
+                filename=arrival.filename,
+            )
+        ],
     )
     set_tags(asset=asset, names=details.tags)
     _announce(asset, details, repeated=False)
     return asset
 
 
-def _stored(blob: Blob, received: Received, details: Details) -> dict[str, Any]:
+def _came_in(event: str, details: Details, *, status: str = "", **more: Any) -> dict[str, Any]:
+    """The first line of an asset's log: how it came, and by whom."""
     return analysis_log.entry(
-        "media_stored",
-        status="stored",
+        event,
+        status=status,
         door=str(details.door),
-        file_size=blob.size,
-        mime_type=blob.mime_type,
-        filename=received.filename,
         by=details.owner.get_username() if details.owner else None,
         key=details.key_label or None,
         request_id=log_context.fields().get("request_id"),
+        **more,
     )
 
 
@@ -162,8 +226,96 @@ def _announce(asset: MediaAsset, details: Details, *, repeated: bool) -> None:
         requested_by=details.owner,
         key_label=details.key_label,
         session=details.session,
+        priority=details.priority,
         repeated=repeated,
     )
+
+
+@transaction.atomic
+def announce(*, url: str, details: Details, kind: str = "") -> Kept:
+    """Make an asset of an address, its bytes to be fetched by a job. Raises UnsafeUrl.
+
+    The asset that is there, where the same asker sent the same address and its bytes are on their way, or
+    were fetched within URL_CACHE_HOURS. `kind` is what the sender says it is, until its bytes tell.
+    """
+    read_url(url, AllowList.parse(settings.DOWNLOAD_ALLOW_HOSTS))
+    awaited = _awaited(url, details)
+    if awaited is not None:
+        _announce(awaited, details, repeated=True)
+        return Kept(awaited, created=False)
+    known = url_cache.find(space=details.space, owner=details.owner, url=url)
+    if known is not None and url_cache.is_fresh(known):
+        there = _same_asset(known.blob, details.space, details.post)
+        if there is not None:
+            return _seen_again(there, details)
+    asset = MediaAsset.objects.create(
+        space=details.space,
+        owner=details.owner,
+        post=details.post,
+        kind=kind,
+        filename=filenames.clean(unquote(urlsplit(url).path)),
+        title=details.title,
+        alt_text=details.alt_text,
+        door=details.door,
+        source_url=url,
+        local_only=details.local_only,
+        wishes=details.wishes,
+        analysis_log=[_came_in("media_announced", details)],
+    )
+    set_tags(asset=asset, names=details.tags)
+    _announce(asset, details, repeated=False)
+    return Kept(asset, created=True)
+
+
+def _awaited(url: str, details: Details) -> MediaAsset | None:
+    """What the same asker announced before with the same wishes, and is still being fetched."""
+    return MediaAsset.objects.filter(
+        space=details.space,
+        owner=details.owner,
+        post=details.post,
+        source_url=url,
+        wishes=details.wishes,
+        blob__isnull=True,
+        deleted_at__isnull=True,
+        status__in=(Status.NOT_STARTED, Status.STARTED),
+    ).first()
+
+
+def fill(*, asset: MediaAsset, arrival: Arrival, **told: Any) -> MediaAsset:
+    """Give an announced asset its bytes; `told` goes into its log. Inside the caller's transaction.
+
+    Returns the asset that has them now. It is another one where the same bytes lie in the same space and
+    post already: then the announced one gives way to it, and whoever asks for it is shown the other.
+    """
+    blob = _blob(arrival)
+    if not storage.exists(blob.key):
+        # A purge took them after they were put. The caller still knows where they came from.
+        raise ServiceUnavailable("The bytes were deleted at this very moment.")
+    locked = MediaAsset.objects.select_for_update(of=("self",)).get(pk=asset.pk)
+    if locked.blob_id is not None:
+        return locked
+    entry = analysis_log.entry("media_downloaded", status="stored", **told)
+    there = _same_asset(blob, locked.space, locked.post)
+    if there is not None:
+        MediaAsset.objects.filter(pk=locked.pk).update(
+            gave_way_to=there,
+            deleted_at=timezone.now(),
+            updated_at=timezone.now(),
+            analysis_log=analysis_log.appended(entry),
+        )
+        again = analysis_log.entry("media_seen_again", source_url=locked.source_url, **told)
+        analysis_log.append(there.pk, again)
+        return there
+    MediaAsset.objects.filter(pk=locked.pk).update(
+        blob=blob,
+        kind=blob.kind,
+        mime_type=blob.mime_type,
+        size=blob.size,
+        filename=arrival.filename,
+        updated_at=timezone.now(),
+        analysis_log=analysis_log.appended(entry),
+    )
+    return MediaAsset.objects.select_related("blob").get(pk=locked.pk)
 
 
 def set_tags(*, asset: MediaAsset, names: Iterable[str]) -> None:

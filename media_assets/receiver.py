@@ -127,6 +127,10 @@ class Receiver:
     ) -> None:
         self.close()
 
+    def call(self, filename: str) -> None:
+        """Give the file the name that only its sender knew. Before the first piece."""
+        self._name = filenames.clean(filename)
+
     def feed(self, chunk: bytes) -> None:
         """Take the next piece. Raises what the person is told; then only `close` may follow."""
         if not chunk:

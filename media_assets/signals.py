@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-# An asset is here and wants work: asset, requested_by, key_label, session, priority.
-# Sent when its row is made, with or without its bytes, and when its uploader repeats the upload with
-# new wishes.
+# An asset is here and wants work: asset, requested_by, key_label, session, priority, repeated.
+# Sent when its row is made, with or without its bytes, when its uploader repeats the upload with new
+# wishes, and when an address is sent again whose bytes are not here yet.
 asset_received = Signal()
 
 # An asset goes to the trash or is purged: assets (ids). Its jobs are to be cancelled.

@@ -3,6 +3,7 @@
 from media_assets.models.assets import Door, MediaAsset, MediaAssetQuerySet, Review, Status, Tag
 from media_assets.models.base import Row
 from media_assets.models.blobs import Blob, Kind, PhashBand, Rendition, RenditionKind, Whereabouts
+from media_assets.models.fetches import UrlFetch
 from media_assets.models.posts import Post
 from media_assets.models.spaces import Membership, Role, Space
 from media_assets.models.uploads import Upload, UploadProtocol, UploadState
@@ -30,5 +31,6 @@ __all__ = [
     "Upload",
     "UploadProtocol",
     "UploadState",
+    "UrlFetch",
     "Whereabouts",
 ]

@@ -130,6 +130,11 @@ class MediaAsset(Row):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
 
+    # The asset that has the bytes this one was announced for; then this one lies in the trash for good.
+    gave_way_to = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+
     # The promoted result of each step, pushed down by the steps: {"describe": {...}, "transcribe": {...}}.
     current = models.JSONField(default=dict, blank=True)
     # Append-only; see media_assets.analysis_log.
@@ -209,6 +214,12 @@ class MediaAsset(Row):
             ),
             # a post's strip of media
             models.Index(fields=["post", "id"], name="asset_of_post"),
+            # a repeat of an address whose bytes are still on their way
+            models.Index(
+                fields=["space", "owner"],
+                name="asset_awaited",
+                condition=models.Q(blob__isnull=True, deleted_at__isnull=True),
+            ),
             # the trash, oldest first, for the purge
             models.Index(
                 fields=["deleted_at"],

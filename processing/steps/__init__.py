@@ -1,8 +1,12 @@
 """The steps of this app, registered when the app is ready."""
 
 from processing.steps import base
+from processing.steps.download import Download
+from processing.steps.fill_batch import FillBatch
 from processing.steps.inspect import Inspect
 from processing.steps.maintenance import Maintenance
 
+base.register(Download())
+base.register(FillBatch())
 base.register(Inspect())
 base.register(Maintenance())
