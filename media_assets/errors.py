@@ -90,6 +90,19 @@ class ServiceUnavailable(MediaHubError):
         self.retry_after = retry_after
 
 
+class StorageAway(ServiceUnavailable):
+    """The file storage does not answer just now. Try again shortly."""
+
+
+class StorageRefuses(ServiceUnavailable):
+    """The file storage refuses MediaHub. Whoever runs it finds the reason in the log."""
+
+    def __init__(self, message: str = "", *, reason: str = "", **details: Any) -> None:
+        super().__init__(message, retry_after=300, **details)
+        # For operators, never for the person who asks: it names the bucket.
+        self.reason = reason
+
+
 class StorageFull(MediaHubError):
     """There is not enough free space to take this file."""
 

@@ -1,7 +1,8 @@
 """Where bytes lie: originals, renditions and incoming files. The only module that touches Django's storages.
 
-Keys are made from content, so a put is repeatable: the same key always means the same bytes. Nothing
-outside this module knows whether the storage is a folder or a bucket.
+Keys are made from content, so a put can be repeated and raced: the same key always means the same bytes.
+Nothing outside this module knows whether the storage is a folder or a bucket. A bucket that does not
+answer raises StorageAway; one that refuses us, StorageRefuses.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 from django.core import signing
@@ -22,6 +23,11 @@ from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.urls import reverse
 from django.utils.http import content_disposition_header
+
+if TYPE_CHECKING:
+    from media_assets.buckets import (
+        BucketStorage,
+    )  # brings boto3 along, which local files do without
 
 CHUNK = 1 << 20
 _SALT = "media_assets.storage.signed_url"
@@ -31,6 +37,11 @@ class LocalStorage(FileSystemStorage):
     """Files in MEDIA_ROOT: written beside, flushed to the disk, then given their name at once."""
 
     def _save(self, name: str, content: File[bytes]) -> str:
+        self.write(name, content)
+        return name
+
+    def write(self, name: str, content: File[bytes]) -> None:
+        """Put a copy under this very name, whatever is there."""
         target = Path(self.path(name))
         make_folder(target.parent)
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".new-", delete=False) as part:
@@ -43,8 +54,7 @@ class LocalStorage(FileSystemStorage):
             finally:
                 # Gone already where all went well; a half file never stays.
                 Path(part.name).unlink(missing_ok=True)
-        _sync_folder(target.parent)
-        return name
+        sync_folder(target.parent)
 
     def take(self, source: Path, name: str) -> None:
         """Give a flushed file on the same volume its place, without copying a byte."""
@@ -54,7 +64,7 @@ class LocalStorage(FileSystemStorage):
             os.link(source, target)
         except FileExistsError:
             return
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
     def url(self, name: str | None) -> str:
         raise ValueError("Local files have no lasting address; see signed_url.")
@@ -66,10 +76,10 @@ def make_folder(folder: Path) -> None:
     for each in reversed(missing):
         with contextlib.suppress(FileExistsError):
             each.mkdir(mode=0o700)
-        _sync_folder(each.parent)
+        sync_folder(each.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -79,6 +89,11 @@ def _sync_folder(folder: Path) -> None:
 
 def media() -> Storage:
     return storages["default"]
+
+
+def bucket() -> BucketStorage:
+    """The bucket, where the storage is one."""
+    return cast("BucketStorage", media())
 
 
 def is_local() -> bool:
@@ -98,23 +113,27 @@ def free_bytes() -> int:
 
 
 def put(source: Path, key: str, *, mime_type: str = "") -> None:
-    """Store a flushed file under its key; a key that is there already holds the same bytes."""
+    """Store a flushed file under its key, whatever is there: it can only be the same bytes.
+
+    A bucket is not asked first whether it has them: that would be a request more for each new file.
+    """
     storage = media()
     if isinstance(storage, LocalStorage):
-        try:
-            storage.take(source, key)
-        except OSError as error:
-            if error.errno not in _NO_LINK:
-                raise
-        else:
-            return
-    if storage.exists(key):
-        return
-    with source.open("rb") as stream:
-        content: File[bytes] = File(stream, name=key)
-        if mime_type:
-            content.content_type = mime_type  # type: ignore[attr-defined]
-        storage.save(key, content)
+        put_local(storage, source, key)
+    else:
+        bucket().upload(source, key, mime_type=mime_type)
+
+
+def put_local(storage: LocalStorage, source: Path, key: str) -> None:
+    """Give a flushed file its key in a folder: a link, or a copy where there can be none."""
+    try:
+        storage.take(source, key)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        if not storage.exists(key):
+            with source.open("rb") as stream:
+                storage.write(key, File(stream, name=key))
 
 
 # Another volume, or one without links.
@@ -134,12 +153,21 @@ def delete(key: str) -> None:
     media().delete(key)
 
 
+def check() -> None:
+    """Raise where the bucket could not be used; a folder is looked after by `free_bytes`."""
+    if not is_local():
+        bucket().check()
+
+
 def open_stored(key: str) -> File[Any]:
     return media().open(key, "rb")
 
 
 def chunks(key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-    """The bytes of a key from `start`, in pieces."""
+    """The bytes of a key from `start`, in pieces. A bucket is asked for just these."""
+    if not is_local():
+        yield from bucket().read(key, start=start, length=length)
+        return
     with open_stored(key) as stream:
         if start:
             stream.seek(start)
@@ -152,17 +180,30 @@ def chunks(key: str, *, start: int = 0, length: int | None = None) -> Iterator[b
 def copy_to(key: str, target: Path) -> None:
     """The bytes of a key as a local file, to be read only: a link to local ones, else a copy."""
     storage = media()
-    if isinstance(storage, LocalStorage):
-        try:
-            os.link(storage.path(key), target)
-        except OSError as error:
-            if error.errno not in _NO_LINK:
-                raise
-        else:
-            return
+    if isinstance(storage, LocalStorage) and _linked(Path(storage.path(key)), target):
+        return
+    # Asked before the file is made: a key that is not there leaves none.
+    pieces = chunks(key)
+    first = next(pieces, b"")
     with target.open("xb") as copy:
-        for piece in chunks(key):
-            copy.write(piece)
+        try:
+            copy.write(first)
+            for piece in pieces:
+                copy.write(piece)
+        except Exception:
+            target.unlink()
+            raise
+
+
+def _linked(source: Path, target: Path) -> bool:
+    """Whether `target` is a link to `source` now; not where volumes differ."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        return False
+    return True
 
 
 def original_key(kind: str, sha256: str, extension: str) -> str:
@@ -175,20 +216,28 @@ def rendition_key(sha256: str, name: str) -> str:
 
 def signed_url(key: str, *, filename: str, mime_type: str, inline: bool = False) -> str:
     """An address that expires. It stays the same for half its life, so that browsers can cache."""
-    half = max(settings.SIGNED_URL_S // 2, 1)
+    if is_local():
+        return served_url(key, filename=filename, mime_type=mime_type, inline=inline)
+    half = _half_life()
+    return bucket().address(
+        key,
+        mime_type=mime_type,
+        disposition=content_disposition_header(not inline, filename) or "inline",
+        begins=int(time.time()) // half * half,
+        life=2 * half,
+    )
+
+
+def served_url(key: str, *, filename: str, mime_type: str, inline: bool = False) -> str:
+    """An address that expires, of a file that this host itself serves."""
+    half = _half_life()
     expires = (int(time.time()) // half + 2) * half
-    if not is_local():
-        disposition = content_disposition_header(not inline, filename)
-        return media().url(  # type: ignore[call-arg]
-            key,
-            parameters={
-                "ResponseContentType": mime_type,
-                "ResponseContentDisposition": disposition,
-            },
-            expire=expires - int(time.time()),
-        )
     token = signing.Signer(salt=_SALT).sign_object([key, filename, mime_type, int(inline), expires])
     return reverse("media-file", args=[token])
+
+
+def _half_life() -> int:
+    return max(settings.SIGNED_URL_S // 2, 1)
 
 
 def read_signed(token: str) -> tuple[str, str, str, bool]:

@@ -150,8 +150,8 @@ class Probe:
 
 
 def _ask_bucket() -> bool:
-    """A question for a key that is not there: it needs the bucket, its name and our keys to be right."""
-    storage.exists("mediahub-health")
+    """It needs the bucket, its name and our keys to be right."""
+    storage.check()
     return True
 
 

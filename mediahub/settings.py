@@ -324,7 +324,7 @@ def _bucket(name: str) -> dict[str, Any]:
         encryption = {"ServerSideEncryption": scheme or "aws:kms"}
         encryption |= {"SSEKMSKeyId": key} if key else {}
     return {
-        "BACKEND": "storages.backends.s3.S3Storage",
+        "BACKEND": "media_assets.buckets.BucketStorage",
         "OPTIONS": {
             "bucket_name": name,
             "location": S3_PREFIX,
@@ -335,11 +335,7 @@ def _bucket(name: str) -> dict[str, Any]:
             # Compatible servers rarely answer to a name for each bucket.
             "addressing_style": "path" if S3_ENDPOINT_URL else "auto",
             "signature_version": "s3v4",
-            "file_overwrite": False,
             "default_acl": None,
-            "querystring_auth": True,
-            "querystring_expire": SIGNED_URL_S,
-            "max_memory_size": 8 << 20,  # a file that is read past it goes to the disk
             "object_parameters": encryption,
         },
     }

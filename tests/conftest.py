@@ -23,7 +23,7 @@ from django.conf import settings as django_settings
 from tests.postgres import Postgres, PostgresNotFound
 from tests.processes import Keeper, remove_folder
 
-pytest_plugins = ["tests.reports", "tests.servers", "tests.browser"]
+pytest_plugins = ["tests.reports", "tests.servers", "tests.browser", "tests.buckets"]
 
 ROOT = Path(__file__).parent.parent
 

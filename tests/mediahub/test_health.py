@@ -19,6 +19,7 @@ from django.utils import timezone
 from media_assets import storage
 from mediahub import health
 from processing.models import WorkerHost
+from tests.buckets import Bucket
 from tests.servers import Server
 
 READY = "/health/ready"
@@ -137,18 +138,16 @@ def test_a_worker_that_fell_silent_counts_no_more(client: Client, worker_host: W
 
 
 @pytest.mark.usefixtures("worker_host")
-def test_without_its_bucket_it_is_degraded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(key: str) -> bool:
-        raise ConnectionError("the secret address is not reachable")
-
-    monkeypatch.setattr(storage, "is_local", lambda: False)
-    monkeypatch.setattr(storage, "exists", refused)
-    # The folder for uploads is asked for as with local files.
-    response = client.get(READY)
-    assert response.json() == {"status": "degraded", "degraded": ["bucket"]}
-    monkeypatch.setattr(
-        storage, "exists", lambda key: False
-    )  # the question is answered: it is there
+def test_without_its_bucket_it_is_degraded(client: Client, bucket: Bucket) -> None:
+    health.bucket_answers.forget()
+    assert client.get(READY).json()["degraded"] == []
+    for break_it in (bucket.go_away, lambda: bucket.fail(403, "AccessDenied")):
+        break_it()
+        health.bucket_answers.forget()
+        response = client.get(READY)
+        assert response.status_code == 200
+        assert response.json() == {"status": "degraded", "degraded": ["bucket"]}
+        bucket.come_back()
     health.bucket_answers.forget()
     assert client.get(READY).json()["degraded"] == []
 

@@ -392,9 +392,7 @@ def test_a_bucket_of_another_server_is_addressed_by_path(read: Read) -> None:
     assert options["endpoint_url"] == "http://minio:9000"
     assert options["addressing_style"] == "path"
     assert options["signature_version"] == "s3v4"
-    assert options["file_overwrite"] is False
     assert options["default_acl"] is None
-    assert options["querystring_expire"] == 60
     assert options["object_parameters"] == {"ServerSideEncryption": "AES256"}
     assert found["STORAGES"]["archive"]["OPTIONS"]["bucket_name"] == "archive"
     assert found["BUCKET_ORIGINS"] == ["http://minio:9000"]
