@@ -8,6 +8,7 @@ import unicodedata
 from media_assets.filetypes import NOT_TEXT_EXTENSIONS
 
 MAX_BYTES = 255  # what file systems take, in UTF-8
+_LOOKED_AT = 4000  # characters, from the end: the extension and the last part of a path are there
 
 # Separators of paths, and their percent-encoded forms (encoded again, or overlong, too).
 _SEPARATOR = re.compile(r"[/\\]|%(?:25)*(?:2f|5c|c0%(?:25)*af)", re.IGNORECASE)
@@ -41,7 +42,7 @@ def clean(name: str | None, *, extension: str | None = None, default: str = "fil
 
     `extension` is the true one, without dot: it takes the place of a name's extension that says otherwise.
     """
-    part = _SEPARATOR.split((name or "")[-20_000:])[-1]
+    part = _SEPARATOR.split(_without_encoded((name or "")[-_LOOKED_AT:]))[-1]
     part = _unreserved(_trim(_visible(part)))
     if extension:
         part = _with_extension(part, extension, default)
@@ -57,13 +58,23 @@ def display(name: str | None, *, limit: int = 60) -> str:
     return f"{safe[: limit - tail - 1]}\u2026{safe[-tail:]}"
 
 
+def _without_encoded(text: str) -> str:
+    """Without percent-encoded control characters, those too that appear when others go."""
+    while True:
+        shorter = _ENCODED_CONTROL.sub("", text)
+        if shorter == text:
+            return text
+        text = shorter
+
+
 def _visible(text: str) -> str:
     """Composed (NFC), without control, direction, zero-width and private characters, or surrogates."""
-    text = _SPACES.sub(" ", _ENCODED_CONTROL.sub("", text))
+    text = _SPACES.sub(" ", text)
     kept = "".join(
         char for char in text if char not in _INVISIBLE and unicodedata.category(char)[0] != "C"
     )
-    return _FORBIDDEN.sub("_", unicodedata.normalize("NFC", kept))
+    # What was taken out may have stood between two spaces.
+    return _FORBIDDEN.sub("_", unicodedata.normalize("NFC", _SPACES.sub(" ", kept)))
 
 
 def _trim(text: str) -> str:

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 from django.utils.http import content_disposition_header
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from media_assets.filenames import MAX_BYTES, clean, display
@@ -137,6 +137,8 @@ def test_a_hostile_name_comes_out_safe(name: str, extension: str | None) -> None
         assert result.endswith(".docx")
 
 
+@example("0\r\U00018cd6\r0", None)  # an unassigned character between two line ends
+@example("a%2%00fb", None)  # a separator that appears when what stood in it is taken out
 @given(
     st.text(st.characters(exclude_categories=[]), max_size=400),
     st.sampled_from([None, "jpg", "txt"]),
@@ -162,6 +164,7 @@ def test_any_name_comes_out_safe(name: str, extension: str | None) -> None:
         ("photo\u202egpj.exe", "photogpj.exe"),
         ("a\r\nb\tc.jpg", "a b c.jpg"),
         ("a%0d%0ab.jpg", "ab.jpg"),
+        ("a%2%00fb", "b"),
         ("100% sure.jpg", "100% sure.jpg"),
         (".htaccess", "htaccess"),
         ("a.jpg. . .", "a.jpg"),
