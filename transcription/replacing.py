@@ -155,7 +155,7 @@ class Replacer:
         text, length = ground.text, len(letters)
         cuts = cuts_word if trie.whole else cuts_letter
         for start, reach in trie.starts(letters):
-            ends = _ends(trie.node(letters[start:reach]), letters, reach, length)
+            ends = _ends(trie.entrances[letters[start:reach]], letters, reach, length)
             if not ends or (origin is not None and start and origin[start] == origin[start - 1]):
                 continue  # nothing, or inside what one letter unfolds to: the second s of ß
             begin = start if origin is None else origin[start]

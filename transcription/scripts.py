@@ -18,11 +18,11 @@ import regex
 from transcription.languages import WITHOUT_SPACES, base_of
 
 # Scripts that put no space between words. The marks among them belong to the letter before.
-_BARE: Final = (
+BARE_LETTERS: Final = (
     r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tai_Le}\p{New_Tai_Lue}"
     r"\p{Tai_Tham}\p{Tai_Viet}\p{Javanese}\p{Balinese}\u3005-\u3007\u30fc\uff70"
 )
-BARE: Final = regex.compile(f"[{_BARE}]")
+BARE: Final = regex.compile(f"[{BARE_LETTERS}]")
 _KATAKANA: Final = r"[\p{Katakana}\u30fc\uff70]"
 _OPENING: Final = r"\p{Ps}\p{Pi}"
 _CLOSING: Final = r"\p{Pe}\p{Pf}、。，．：；！？…‥・々ゝゞーぁぃぅぇぉっゃゅょゎ,.!?:;ๆฯ"
@@ -31,12 +31,12 @@ _LEADING: Final = r"[\u0e40-\u0e44\u0ec0-\u0ec4]"
 _FOLLOWING: Final = r"[\u0e30-\u0e33\u0e45\u0eb0-\u0eb3\u0e2f\u0e46]"
 # What a line may not be broken inside: a bare letter with its marks, or a run without spaces.
 _TOKEN: Final = regex.compile(
-    rf"[{_OPENING}]*+(?:{_KATAKANA}+|{_LEADING}?[{_BARE}][\p{{M}}\u200c\u200d]*(?:{_FOLLOWING}\p{{M}}*)*)"
+    rf"[{_OPENING}]*+(?:{_KATAKANA}+|{_LEADING}?[{BARE_LETTERS}][\p{{M}}\u200c\u200d]*(?:{_FOLLOWING}\p{{M}}*)*)"
     rf"[{_CLOSING}]*"
-    rf"|(?:(?![{_BARE}])[\S\u00a0\u202f\u2007])+"
+    rf"|(?:(?![{BARE_LETTERS}])[\S\u00a0\u202f\u2007])+"
 )
 _WORD: Final = regex.compile(
-    rf"[{_BARE}]\p{{M}}*|(?:(?![{_BARE}])[\p{{L}}\p{{M}}\p{{N}}\u200c\u200d])+"
+    rf"[{BARE_LETTERS}]\p{{M}}*|(?:(?![{BARE_LETTERS}])[\p{{L}}\p{{M}}\p{{N}}\u200c\u200d])+"
 )
 _APOSTROPHES: Final = frozenset("'\u2019\u02bc\uff07")
 _INSIDE_WORDS: Final = frozenset(".\u00b7\u2027\u05f4\u2018\u2024") | _APOSTROPHES

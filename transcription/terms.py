@@ -6,9 +6,13 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from transcription.scripts import BARE
+import regex
 
-_WHOLE_STARTS: Final = re.compile(r"\w+|[^\w\s]")
+from transcription.scripts import BARE_LETTERS
+
+# Where a whole word may begin, with all that belongs to it for certain; letters of bare scripts one by one.
+_WORDS: Final = regex.compile(rf"[^\W{BARE_LETTERS}]+|\S")
+_ASCII_WORDS: Final = re.compile(r"\w+|\S")  # the same, and faster
 _ODD_SPACES: Final = (
     "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
 )
@@ -49,7 +53,7 @@ class Trie:
 
     def build(self) -> None:
         for term, entry in self._terms:
-            first = _WHOLE_STARTS.match(term) if self.whole else None
+            first = _words(term).match(term) if self.whole else None
             entrance = first.end() if first else self.reach
             node = self.root
             for at, char in enumerate(term, 1):
@@ -68,13 +72,13 @@ class Trie:
             reach = self.reach
             last = len(letters) - reach
             return [(at, at + reach) for at in range(last + 1) if letters[at : at + reach] in known]
-        if letters.isascii() or not BARE.search(letters):
-            return [match.span() for match in _WHOLE_STARTS.finditer(letters) if match[0] in known]
-        # Where words stand together, one may begin at every letter.
-        return [(at, at + 1) for at, char in enumerate(letters) if char in self.root]
+        found = _words(letters).finditer(letters)
+        return [match.span() for match in found if match[0] in known]
 
-    def node(self, letters: str) -> Node:
-        return self.entrances[letters] if letters in self.entrances else self.root[letters]
+
+def _words(letters: str) -> re.Pattern[str]:
+    words: re.Pattern[str] = _ASCII_WORDS if letters.isascii() else _WORDS
+    return words
 
 
 class Comparable(NamedTuple):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from media_assets.errors import Invalid
 from transcription.entries import MAX_REPLACEMENT, MAX_TERM, Entry, checked
 from transcription.replacing import Replacer
+from transcription.scripts import cuts_letter, cuts_word
 from transcription.words import Segment, Transcript, Word
 
 
@@ -366,6 +367,42 @@ def test_every_edit_is_a_true_match_and_edits_never_overlap(
             assert level(text[edit.start : edit.end]) == level(entry.term)
         else:
             assert fold(text[edit.start : edit.end]) == fold(entry.term)
+
+
+def naive(entries: list[Entry], text: str) -> list[tuple[int, int, int]]:
+    """Every term tried at every place: leftmost, longest, minding case, first."""
+    found = []
+    for start in range(len(text)):
+        for end in range(start + 1, len(text) + 1):
+            part = text[start:end]
+            if part != part.strip():
+                continue
+            for at, entry in enumerate(entries):
+                same = level if entry.match_case else fold
+                cuts = cuts_word if entry.whole_word else cuts_letter
+                if (
+                    same(part) == same(entry.term) != ""
+                    and not cuts(text, start)
+                    and not cuts(text, end)
+                ):
+                    found.append((start, -end, not entry.match_case, at))
+    chosen, done = [], 0
+    for start, end, _, at in sorted(found):
+        if start >= done:
+            chosen.append((start, -end, at))
+            done = -end
+    return chosen
+
+
+@given(
+    st.lists(st.tuples(TERMS, st.booleans(), st.booleans()), max_size=6),
+    st.text(st.sampled_from(ALPHABET.replace("\n", "")), max_size=24),
+)
+def test_nothing_is_missed(terms: list[tuple[str, bool, bool]], text: str) -> None:
+    text = unicodedata.normalize("NFC", text)
+    entries = [Entry(term, "#", match_case=case, whole_word=whole) for term, case, whole in terms]
+    edits, _ = Replacer(entries).find(text)
+    assert [(edit.start, edit.end, edit.source) for edit in edits] == naive(entries, text)
 
 
 def level(text: str) -> str:
