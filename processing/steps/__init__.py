@@ -5,8 +5,10 @@ from processing.steps.download import Download
 from processing.steps.fill_batch import FillBatch
 from processing.steps.inspect import Inspect
 from processing.steps.maintenance import Maintenance
+from processing.steps.read_document import ReadDocument
 
 base.register(Download())
 base.register(FillBatch())
 base.register(Inspect())
 base.register(Maintenance())
+base.register(ReadDocument())
