@@ -103,6 +103,8 @@ def posts(asker: Asker, action: Action = Action.VIEW) -> QuerySet[Post]:
 def may(asker: Asker, action: Action, thing: Any) -> bool:
     """Whether the asker may do this to `thing`: a space, or anything with a space (and an owner)."""
     space_id = thing.pk if isinstance(thing, Space) else thing.space_id
+    if space_id is None:  # over all spaces: for staff alone
+        return asker.only_space is None and asker.is_staff_with(action.permission)
     owns = asker.user.pk is not None and getattr(thing, "owner_id", None) == asker.user.pk
     return spaces(asker, action, own=owns).filter(pk=space_id).exists()
 

@@ -16,4 +16,6 @@ class MediaHubConfig(AppConfig):
     def ready(self) -> None:
         import_module("mediahub.checks")
         import_module("mediahub.schedules")
+        selections = import_module("processing.selections")
+        selections.narrow_with(import_module("mediahub.api.batches").narrow)
         sentry.start()

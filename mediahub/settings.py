@@ -615,6 +615,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "JobStatusEnum": "processing.models.JobStatus",
         "KindEnum": "media_assets.models.Kind",
         "JobKindEnum": "processing.models.JobKind",
+        "BatchStatusEnum": "processing.models.BatchState",
         "RoleEnum": "media_assets.models.Role",
         "ScopeEnum": "mediahub.models.Scope",
     },

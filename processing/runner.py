@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from media_assets import analysis_log, log_context
 from media_assets.models import MediaAsset, Status
-from processing import leases, pipelines, queue
+from processing import batches, leases, pipelines, queue
 from processing.context import StepContext, Workplace
 from processing.errors import InputFault, TryLater
 from processing.leases import Claim, LeaseLost
@@ -63,6 +63,8 @@ def _run(claim: Claim) -> None:
             if not _run_step(context):
                 return  # it waits, or it ended
         _finish(claim)
+        if job.batch_id is not None:
+            batches.finish(batch_id=job.batch_id)
     finally:
         workplace.remove()
 

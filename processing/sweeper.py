@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from media_assets import analysis_log
 from media_assets.models import MediaAsset, Status
-from processing import leases, queue
+from processing import batches, leases, queue
 from processing.clock import DbNow, sql_now
-from processing.models import Job, JobKind, JobStatus, JobStep, StepState
+from processing.models import Batch, BatchState, Job, JobKind, JobStatus, JobStep, StepState
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +27,14 @@ def sweep() -> dict[str, int]:
     found = {
         "expired": give_back(Job.objects.filter(lease_until__lt=DbNow())),
         "released": release_due(),
+        **batches.sweep(),
     }
     found["pending"] = int(_wake_for_pending())
     return found
 
 
 def release_due() -> int:
-    """Jobs whose wait is over can be claimed."""
+    """Jobs whose wait is over can be claimed; those of a paused batch when it goes on."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT 1 FROM processing_job WHERE status = 'pending'"  # noqa: S608 - made by sql_now alone
@@ -43,11 +44,16 @@ def release_due() -> int:
         )
         if cursor.fetchone() is None:
             return 0
-    return Job.objects.filter(
-        status=JobStatus.PENDING,
-        waiting_for__in=("retry", "provider", "budget"),
-        run_after__lte=DbNow(),
-    ).update(waiting_for="")
+    paused = Batch.objects.filter(state=BatchState.PAUSED)
+    return (
+        Job.objects.filter(
+            status=JobStatus.PENDING,
+            waiting_for__in=("retry", "provider", "budget"),
+            run_after__lte=DbNow(),
+        )
+        .exclude(batch_id__in=paused.values("pk"))
+        .update(waiting_for="")
+    )
 
 
 def _wake_for_pending() -> bool:

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from rest_framework.routers import SimpleRouter
 
 from mediahub.api.assets import AssetViewSet
+from mediahub.api.batches import BatchViewSet
 from mediahub.api.docs import SchemaView, redoc, redoc_script, swagger
 from mediahub.api.errors import not_found
 from mediahub.api.events import JobEventsView
@@ -19,6 +20,7 @@ app_name = "api"
 
 router = SimpleRouter(use_regex_path=False)
 router.register("assets", AssetViewSet, basename="asset")
+router.register("batches", BatchViewSet, basename="batch")
 router.register("jobs", JobViewSet, basename="job")
 router.register("api-keys", ApiKeyViewSet, basename="api-key")
 router.register("spaces", SpaceViewSet, basename="space")

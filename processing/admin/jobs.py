@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from unfold.admin import TabularInline
 
 from media_assets.admin.base import ReadOnlyAdmin
@@ -58,12 +60,18 @@ class JobAdmin(ReadOnlyAdmin):
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
-    """List: 1 query."""
+    """List: 1 query, without what each is about: that can be a list of 100,000."""
+
+    exclude: ClassVar = ["selection"]
 
     list_display: ClassVar = ["__str__", "state", "total", "created_by", "created_at"]
     list_filter: ClassVar = ["state"]
     list_select_related: ClassVar = ["created_by"]
     ordering: ClassVar = ["-id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
+        found: QuerySet[Batch] = super().get_queryset(request)
+        return found.defer("selection")
 
 
 @admin.register(WorkerHost)

@@ -57,7 +57,14 @@ class Priority(models.IntegerChoices):
 
 
 class BatchState(models.TextChoices):
-    """filling → running ⇄ paused;  filling, running, paused → cancelled;  running → completed"""
+    """The life of a batch, moved by `processing.batches` alone.
+
+    filling → running             it has all its jobs
+    filling, running ⇄ paused     no job of it starts meanwhile
+    running → completed           no job of it is open
+    completed → running           retry of the failed
+    filling, running, paused → cancelled
+    """
 
     FILLING = "filling", "Filling"
     RUNNING = "running", "Running"
@@ -101,6 +108,11 @@ class Batch(Row):
 
     def __str__(self) -> str:
         return self.label or f"Batch of {self.total}"
+
+    @property
+    def owner_id(self) -> int | None:
+        """Whose it is, for `media_assets.access`."""
+        return self.created_by_id
 
 
 class Job(Row):

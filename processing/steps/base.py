@@ -19,7 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from media_assets.models import Kind
+from django.db.models import QuerySet
+
+from media_assets.models import Kind, MediaAsset
 
 if TYPE_CHECKING:
     from processing.context import StepContext
@@ -67,6 +69,15 @@ class Step(ABC):
     def validate(self, params: dict[str, Any]) -> dict[str, str]:
         """What is wrong with a job's params, by field. Called before anything is queued."""
         return {}
+
+    def done_before(
+        self, assets: QuerySet[MediaAsset], params: dict[str, Any]
+    ) -> QuerySet[MediaAsset]:
+        """Those of these assets for which an equal result is there, so that `run` would reuse it.
+
+        For estimates. A step that cannot tell by a query says none.
+        """
+        return assets.none()
 
 
 _steps: dict[str, Step] = {}

@@ -12,11 +12,12 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from media_assets import phashes, renditions, storage
-from media_assets.models import Blob, Kind
+from media_assets.models import Blob, Kind, MediaAsset
 from media_assets.renditions import Stored
 from processing.context import StepContext
 from processing.sandbox import Limits
@@ -53,6 +54,11 @@ class Inspect(Step):
             save=partial(_save, blob, found, stored),
             details={"mime_type": blob.mime_type, "file_size": blob.size, **_brief(found["facts"])},
         )
+
+    def done_before(
+        self, assets: QuerySet[MediaAsset], params: dict[str, Any]
+    ) -> QuerySet[MediaAsset]:
+        return assets.filter(blob__inspected_at__isnull=False, blob__metadata__inspector=VERSION)
 
 
 def options_for(kind: str, params: dict[str, Any]) -> dict[str, Any]:
