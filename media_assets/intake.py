@@ -8,6 +8,7 @@ are still there.
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +19,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from media_assets import analysis_log, filenames, log_context, storage, url_cache
+from media_assets.downloads import read_data_url
 from media_assets.errors import Invalid, ServiceUnavailable
 from media_assets.models import (
     Blob,
@@ -229,6 +231,16 @@ def _announce(asset: MediaAsset, details: Details, *, repeated: bool) -> None:
         priority=details.priority,
         repeated=repeated,
     )
+
+
+def take(*, url: str, details: Details, kind: str = "") -> Kept:
+    """Take in what an address names: a `data:` URL holds it, any other is announced."""
+    if url[:5].lower() != "data:":
+        return announce(url=url, details=details, kind=kind)
+    found = read_data_url(url)
+    media_type = found.content_type.partition(";")[0].strip().lower()
+    name = f"file{mimetypes.guess_extension(media_type) or ''}"
+    return receive([found.data], filename=name, details=details, declared_size=len(found.data))
 
 
 @transaction.atomic

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
+from django.core.validators import URLValidator
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -33,6 +34,15 @@ class WordList(serializers.ListField):
                 return [text]
             return found if isinstance(found, list) else [text]
         return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def thumbnail_url(asset: MediaAsset, request: Any) -> str | None:
+    """The address of an asset's small picture; uses renditions that were prefetched."""
+    found = renditions.thumbnail_of(asset.blob) if asset.blob else None
+    if found is None:
+        return None
+    url = originals.rendition_url(found, filename=asset.filename)
+    return request.build_absolute_uri(url) if request is not None else url
 
 
 class AssetSerializer(serializers.ModelSerializer[MediaAsset]):
@@ -108,12 +118,7 @@ class AssetSerializer(serializers.ModelSerializer[MediaAsset]):
 
     @extend_schema_field(OpenApiTypes.URI)
     def get_thumbnail_url(self, asset: MediaAsset) -> str | None:
-        found = renditions.thumbnail_of(asset.blob) if asset.blob else None
-        return (
-            self._absolute(originals.rendition_url(found, filename=asset.filename))
-            if found
-            else None
-        )
+        return thumbnail_url(asset, self.context.get("request"))
 
     @extend_schema_field(OpenApiTypes.URI)
     def get_archive_url(self, asset: MediaAsset) -> str | None:
@@ -160,17 +165,60 @@ class WishesSerializer(serializers.Serializer[Any]):
     lexicon = serializers.UUIDField(required=False)
 
 
-class UploadSerializer(WishesSerializer):
-    """The fields beside the file."""
+class ArrivalSerializer(WishesSerializer):
+    """What may be said of a new asset."""
 
-    # Required, and not empty: intake says so with codes of its own.
-    file = serializers.FileField(required=False, write_only=True, allow_empty_file=True)
     space = serializers.UUIDField(required=False)
     post = serializers.UUIDField(required=False)
     title = serializers.CharField(required=False, max_length=300)
     alt_text = serializers.CharField(required=False, max_length=1000)
     tags = WordList(required=False, max_length=50)
     local_only = serializers.BooleanField(required=False, default=False)
+
+
+class UploadSerializer(ArrivalSerializer):
+    """The fields beside the file."""
+
+    # Required, and not empty: intake says so with codes of its own.
+    file = serializers.FileField(required=False, write_only=True, allow_empty_file=True)
+
+
+class AddressSerializer(ArrivalSerializer):
+    """The fields beside the address."""
+
+    # Judged by the guard, which says more than a field could; nothing is trimmed before it.
+    url = serializers.CharField(
+        write_only=True, trim_whitespace=False, help_text="http, https, or data: up to 10 MB"
+    )
+
+
+class PostFieldsSerializer(serializers.Serializer[Any]):
+    """What may be said, and later changed, of a post."""
+
+    source = serializers.CharField(  # type: ignore[assignment]  # a field's own attribute has this name
+        required=False, allow_blank=True, max_length=60
+    )
+    external_id = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    author = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    text = serializers.CharField(required=False, allow_blank=True, max_length=100_000)
+    url = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=2000,
+        validators=[URLValidator(schemes=["http", "https"])],
+    )
+    posted_at = serializers.DateTimeField(required=False, allow_null=True)
+
+
+class NewPostSerializer(PostFieldsSerializer):
+    """A post with its media."""
+
+    space = serializers.UUIDField(required=False)
+    media = serializers.JSONField(
+        required=False,
+        help_text="{type: image|video|audio|document, url}, {type: images, images: [{url}]},"
+        " or a list of such",
+    )
 
 
 class AssetChangeSerializer(serializers.Serializer[Any]):

@@ -7,12 +7,13 @@ from uuid import UUID
 
 import django_filters
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.parsers import MultiPartParser
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -23,6 +24,7 @@ from media_assets.api import multipart
 from media_assets.api.asking import asker_of
 from media_assets.api.multipart import ReceivedUpload
 from media_assets.api.serializers import (
+    AddressSerializer,
     AssetChangeSerializer,
     AssetSerializer,
     LogEntrySerializer,
@@ -30,6 +32,7 @@ from media_assets.api.serializers import (
     UploadSerializer,
 )
 from media_assets.errors import Invalid, NotFound
+from media_assets.intake import Kept
 from media_assets.models import Door, Kind, MediaAsset, Rendition, Review, Status
 from mediahub.api.parsers import StrictJSONParser
 from mediahub.models import Scope
@@ -41,7 +44,7 @@ from processing.api.serializers import (
 )
 from processing.models import Analysis, Job, Priority
 
-_SMALL = Prefetch(
+SMALL = Prefetch(
     "blob__renditions",
     queryset=Rendition.objects.filter(kind__in=("thumbnail", "poster")).order_by(),
 )
@@ -109,22 +112,22 @@ class AssetDetailSerializer(AssetSerializer):
         return list(RenditionSerializer(found, many=True, context=context).data)
 
     def get_analysis(self, asset: MediaAsset) -> dict[str, Any] | None:
-        return _main_result(asset)
+        return main_result(asset)
 
     def get_transcription(self, asset: MediaAsset) -> dict[str, Any] | None:
-        return _result(asset, "transcribe")
+        return result_of(asset, "transcribe")
 
     def get_jobs(self, asset: MediaAsset) -> list[dict[str, Any]]:
         jobs = asset.jobs.prefetch_related("steps").order_by("-id")[:10]
         return list(JobSerializer(jobs, many=True, context=self.context).data)
 
 
-def _main_result(asset: MediaAsset) -> dict[str, Any] | None:
+def main_result(asset: MediaAsset) -> dict[str, Any] | None:
     """What the machines say of it: seen, else read."""
-    return _result(asset, "describe") or _result(asset, "read_document")
+    return result_of(asset, "describe") or result_of(asset, "read_document")
 
 
-def _result(asset: MediaAsset, step: str) -> dict[str, Any] | None:
+def result_of(asset: MediaAsset, step: str) -> dict[str, Any] | None:
     found: dict[str, Any] | None = asset.current.get(step)
     return found
 
@@ -151,7 +154,7 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
     def get_queryset(self) -> QuerySet[MediaAsset]:
         found = access.assets(self.asker).select_related("blob").prefetch_related("tags")
         if self.action == "list":
-            return found.prefetch_related(_SMALL).defer(
+            return found.prefetch_related(SMALL).defer(
                 "analysis_log", "wishes", "current", "blob__metadata"
             )
         return found.prefetch_related("blob__renditions")
@@ -166,27 +169,58 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
             door.discard()
         return super().finalize_response(request, response, *args, **kwargs)
 
+    def get_object(self) -> MediaAsset:
+        try:
+            return super().get_object()
+        except Http404:
+            if self.request.method not in SAFE_METHODS:
+                raise
+        # Whoever asks for an asset that gave way is shown the one that has its bytes.
+        gone = MediaAsset.objects.filter(pk=self.kwargs["pk"], gave_way_to__isnull=False)
+        there = self.get_queryset().filter(pk__in=gone.values("gave_way_to")).first()
+        if there is None:
+            raise NotFound
+        return there
+
     @extend_schema(
-        request={"multipart/form-data": UploadSerializer},
-        responses={200: AssetDetailSerializer, 201: AssetDetailSerializer},
+        request={"multipart/form-data": UploadSerializer, "application/json": AddressSerializer},
+        responses={
+            200: AssetDetailSerializer,
+            201: AssetDetailSerializer,
+            202: AssetDetailSerializer,
+        },
     )
     def create(self, request: Request) -> Response:
-        """Take in a file. The same bytes in the same space and post answer 200 with the asset there."""
+        """Take in a file, or what an address leads to.
+
+        A file and a `data:` URL answer 201. An address answers 202 with an asset without bytes, which a job
+        fetches. The same bytes in the same space and post answer 200 with the asset there.
+        """
+        kept = self._from_form(request) if hasattr(self, "_door") else self._from_address(request)
+        code: int = status.HTTP_201_CREATED if kept.created else status.HTTP_200_OK
+        if kept.asset.blob_id is None:
+            code = status.HTTP_202_ACCEPTED
+        url = request.build_absolute_uri(reverse("api:asset-detail", args=[kept.asset.pk]))
+        return Response(self._detail(kept.asset.pk), status=code, headers={"Location": url})
+
+    def _from_form(self, request: Request) -> Kept:
         form = UploadSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         upload = request.FILES.get("file")
         if upload is None:
             raise Invalid("There is no file in this request.", file=["This field is required."])
         sent = cast("dict[str, Any]", form.validated_data)
-        kept = intake.keep(
+        return intake.keep(
             received=cast("ReceivedUpload", upload).received(), details=self._details(sent)
         )
-        answer = self._detail(kept.asset.pk)
-        code = status.HTTP_201_CREATED if kept.created else status.HTTP_200_OK
-        url = request.build_absolute_uri(reverse("api:asset-detail", args=[kept.asset.pk]))
-        return Response(answer, status=code, headers={"Location": url})
 
-    def _details(self, sent: dict[str, Any]) -> intake.Details:
+    def _from_address(self, request: Request) -> Kept:
+        form = AddressSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        sent = cast("dict[str, Any]", form.validated_data)
+        return intake.take(url=sent["url"], details=self._details(sent, door=Door.URL))
+
+    def _details(self, sent: dict[str, Any], *, door: Door = Door.UPLOAD) -> intake.Details:
         asker = self.asker
         space = access.space_for(asker, sent.get("space"))
         post = None
@@ -197,7 +231,7 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[MediaAsset]):
         return intake.Details(
             space=space,
             owner=asker.user_or_none,
-            door=Door.UPLOAD,
+            door=door,
             post=post,
             title=sent.get("title", ""),
             alt_text=sent.get("alt_text", ""),
@@ -344,6 +378,8 @@ def submit(*, asset: MediaAsset, asked: dict[str, Any], asker: Asker) -> Job:
         name: str(value) if isinstance(value, UUID) else value for name, value in asked.items()
     }
     steps = params.pop("steps", None)
+    if steps is not None and asset.blob_id is None:
+        params["steps"] = steps  # for the step that fetches the bytes to plan with
     priority = Priority[params.pop("priority", "interactive").upper()]
     return engine.submit(
         asset=asset,

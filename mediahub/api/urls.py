@@ -13,6 +13,7 @@ from mediahub.api.events import JobEventsView
 from mediahub.api.jobs import JobViewSet
 from mediahub.api.keys import ApiKeyViewSet
 from mediahub.api.overview import ConfigView
+from mediahub.api.posts import PostViewSet
 from mediahub.api.spaces import MemberViewSet, SpaceViewSet
 from mediahub.api.tokens import RefreshView, TokenView
 
@@ -21,6 +22,7 @@ app_name = "api"
 router = SimpleRouter(use_regex_path=False)
 router.register("assets", AssetViewSet, basename="asset")
 router.register("batches", BatchViewSet, basename="batch")
+router.register("posts", PostViewSet, basename="post")
 router.register("jobs", JobViewSet, basename="job")
 router.register("api-keys", ApiKeyViewSet, basename="api-key")
 router.register("spaces", SpaceViewSet, basename="space")
