@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Completed:
     """The step did its work. `save` writes its rows, inside the engine's transaction."""
 
-    save: Callable[[], None] = lambda: None
+    save: Callable[[], object] = lambda: None
     provider: str = ""
     model: str = ""
     cached: bool = False

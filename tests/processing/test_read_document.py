@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from media_assets.models import Kind, MediaAsset, Status
 from processing import engine, leases, results, runner
@@ -66,16 +67,18 @@ def test_a_second_asset_of_the_same_bytes_is_read_without_inspecting_again() -> 
     assert Analysis.objects.count() == 2
 
 
-def _result(asset: MediaAsset, **fields: Any) -> Analysis:
-    return Analysis(
+def keep(asset: MediaAsset, **fields: Any) -> bool:
+    analysis = Analysis(
         asset=asset, step="describe", kind=AnalysisKind.IMAGE, provider="local", **fields
     )
+    with transaction.atomic():
+        return results.keep(analysis=analysis)
 
 
 def test_the_newest_result_is_current_and_the_older_stays() -> None:
     asset = make_asset()
-    results.keep(analysis=_result(asset, description="old"))
-    results.keep(analysis=_result(asset, description="new"))
+    keep(asset, description="old")
+    keep(asset, description="new")
     asset.refresh_from_db()
     assert asset.kind == Kind.IMAGE
     assert asset.current["describe"]["description"] == "new"
@@ -87,8 +90,8 @@ def test_the_newest_result_is_current_and_the_older_stays() -> None:
 
 def test_a_person_s_word_is_not_replaced() -> None:
     asset = make_asset()
-    results.keep(analysis=_result(asset, description="corrected", locked=True))
-    assert not results.keep(analysis=_result(asset, description="machine"))
+    keep(asset, description="corrected", locked=True)
+    assert not keep(asset, description="machine")
     asset.refresh_from_db()
     assert asset.current["describe"]["description"] == "corrected"
     assert asset.analysis_log[-1]["event"] == "result_proposed"
