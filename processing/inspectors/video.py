@@ -44,9 +44,10 @@ from processing.inspectors.sound import sound_facts
 from processing.inspectors.soundfiles import Track
 
 MOST_FPS = 240  # a film has not more frames than its longest length at this rate
+DECODER_BYTES = 16  # a pixel: what a decoder needs for the frames it keeps at a time
 KEY_PACKETS = 96  # kept to choose from, at least; four for each cell of a larger sheet
-# A film with fewer key frames than cells is decoded whole, if it is as small as two minutes of Full HD.
-WHOLE_PIXELS = 1920 * 1080 * 30 * 120
+# A film with fewer key frames than cells is decoded whole, if it is as small as 40 seconds of Full HD.
+WHOLE_PIXELS = 1920 * 1080 * 30 * 40
 
 
 def inspect(
@@ -141,11 +142,7 @@ class _Film:
         cells, frames = self._stills(keys, start, duration)
         poster = stills.poster(keys, duration, self.painter, cells)
         if poster is None or self.painter.size is None:
-            # Where frames are larger than the header says, decoders refuse them and keep or clear their size.
-            left = pixels_of(self.picture)
-            if left > self.wanted.max_pixels or left == 0 < self.claimed:
-                raise Unreadable("LIMIT_EXCEEDED", "A frame has more pixels than are allowed.")
-            raise Unreadable("CORRUPT_FILE", "Not one frame of this film can be decoded.")
+            raise self._undecodable()
         tags = clean_tags(self.container.metadata, self.picture.metadata)
         facts = {
             "width": self.painter.size[0],
@@ -162,6 +159,17 @@ class _Film:
         if self.track is not None:
             made += self.track.files(self.workdir)
         return Inspection(facts=facts, metadata=self._metadata(duration, tags), renditions=made)
+
+    def _undecodable(self) -> Unreadable:
+        left = pixels_of(self.picture)
+        # Where frames are larger than the header says, decoders refuse them and keep or clear their size.
+        if left > self.wanted.max_pixels or left == 0 < self.claimed:
+            return Unreadable("LIMIT_EXCEEDED", "A frame has more pixels than are allowed.")
+        try:
+            bytearray(max(left, self.claimed) * DECODER_BYTES)
+        except MemoryError:  # which decoders call damage
+            return Unreadable("LIMIT_EXCEEDED", "The frames need too much memory.")
+        return Unreadable("CORRUPT_FILE", "Not one frame of this film can be decoded.")
 
     def _bounds(self) -> tuple[float, float]:
         """First and last second of the film, on the picture's clock."""
