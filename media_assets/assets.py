@@ -9,8 +9,8 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from media_assets import analysis_log, intake, storage
-from media_assets.errors import Conflict
+from media_assets import analysis_log, intake, spool, storage
+from media_assets.errors import Conflict, ServiceUnavailable
 from media_assets.models import Blob, MediaAsset, Post, Rendition, Review, Whereabouts
 from media_assets.signals import asset_deleting
 
@@ -91,7 +91,11 @@ def purge(*, asset: MediaAsset) -> int:
     with transaction.atomic():
         asset_deleting.send(sender=MediaAsset, assets=[asset.pk])
         MediaAsset.objects.filter(pk=asset.pk).delete()
-    return drop_unused(blob_id=asset.blob_id) if asset.blob_id else 0
+    try:
+        return drop_unused(blob_id=asset.blob_id) if asset.blob_id else 0
+    except ServiceUnavailable:
+        # The asset is gone, as was asked. Its bytes are marked, and go when the bucket is back.
+        return 0
 
 
 def drop_unused(*, blob_id: UUID) -> int:
@@ -110,9 +114,11 @@ def drop_unused(*, blob_id: UUID) -> int:
             return 0
         freed = blob.size
         keys = list(Rendition.objects.filter(blob=blob).values_list("key", flat=True))
+        spool.discard(blob.key)
         storage.delete(blob.key)
         blob.delete()
         for key in keys:
+            spool.discard(key)
             transaction.on_commit(partial(storage.delete, key), robust=True)
     return freed
 

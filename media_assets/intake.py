@@ -18,9 +18,17 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from media_assets import analysis_log, filenames, log_context, storage, url_cache
+from media_assets import (
+    analysis_log,
+    filenames,
+    log_context,
+    originals,
+    spool,
+    storage,
+    url_cache,
+)
 from media_assets.downloads import read_data_url
-from media_assets.errors import Invalid, ServiceUnavailable
+from media_assets.errors import Invalid, ServiceUnavailable, StorageAway
 from media_assets.models import (
     Blob,
     ClientSession,
@@ -81,6 +89,8 @@ class Arrival:
     size: int
     mime_type: str
     kind: str
+    # Whose spool has them, where the bucket was away. Empty: they are in storage.
+    spool_host: str = ""
 
     @classmethod
     def of_blob(cls, blob: Blob, *, filename: str) -> Self:
@@ -92,6 +102,7 @@ class Arrival:
             size=blob.size,
             mime_type=blob.mime_type,
             kind=blob.kind,
+            spool_host=blob.spool_host,
         )
 
 
@@ -114,9 +125,7 @@ def keep(*, received: Received, details: Details) -> Kept:
     arrival = store(received)
     with transaction.atomic():
         blob = _blob(arrival)
-        if not storage.exists(blob.key):
-            # A purge took them after our look, and let go of the row before we had it.
-            storage.put(received.path, blob.key, mime_type=blob.mime_type)
+        _secure(blob, received)
         there = _same_asset(blob, details.space, details.post)
         if there is not None:
             return _seen_again(there, details)
@@ -128,8 +137,9 @@ def store(received: Received) -> Arrival:
     filetype = received.filetype
     key = storage.original_key(filetype.kind, received.sha256, filetype.extension)
     known = Blob.objects.filter(sha256=received.sha256).first()
+    spool_host = ""
     if known is None or known.whereabouts != Whereabouts.PRIMARY:
-        storage.put(received.path, key, mime_type=filetype.mime_type)
+        spool_host = spool.place(received.path, key, mime_type=filetype.mime_type)
     return Arrival(
         filename=received.filename,
         key=key,
@@ -138,7 +148,28 @@ def store(received: Received) -> Arrival:
         size=received.size,
         mime_type=filetype.mime_type,
         kind=filetype.kind,
+        spool_host=spool_host,
     )
+
+
+def _secure(blob: Blob, received: Received) -> None:
+    """Look, with the row ours, whether a purge took the bytes after our first look; put them again.
+
+    While the bucket is away nobody can look: this host keeps them too, until the bucket gives them back.
+    """
+    try:
+        if originals.is_there(blob):
+            return
+    except StorageAway:
+        spool.put(received.path, blob.key)
+        return
+    _set_place(blob, spool.place(received.path, blob.key, mime_type=blob.mime_type))
+
+
+def _set_place(blob: Blob, spool_host: str) -> None:
+    blob.whereabouts = Whereabouts.SPOOL if spool_host else Whereabouts.PRIMARY
+    blob.spool_host = spool_host
+    blob.save(update_fields=["whereabouts", "spool_host", "updated_at"])
 
 
 def _blob(arrival: Arrival) -> Blob:
@@ -151,13 +182,13 @@ def _blob(arrival: Arrival) -> Blob:
             "mime_type": arrival.mime_type,
             "kind": arrival.kind,
             "key": arrival.key,
+            "whereabouts": Whereabouts.SPOOL if arrival.spool_host else Whereabouts.PRIMARY,
+            "spool_host": arrival.spool_host,
         },
     )
     blob = Blob.objects.select_for_update().get(sha256=arrival.sha256)
-    if blob.whereabouts != Whereabouts.PRIMARY:
-        blob.whereabouts = Whereabouts.PRIMARY
-        blob.spool_host = ""
-        blob.save(update_fields=["whereabouts", "spool_host", "updated_at"])
+    if blob.whereabouts != Whereabouts.PRIMARY and blob.spool_host != (arrival.spool_host or None):
+        _set_place(blob, arrival.spool_host)
     return blob
 
 
@@ -300,7 +331,7 @@ def fill(*, asset: MediaAsset, arrival: Arrival, **told: Any) -> MediaAsset:
     post already: then the announced one gives way to it, and whoever asks for it is shown the other.
     """
     blob = _blob(arrival)
-    if not storage.exists(blob.key):
+    if not originals.is_there(blob):
         # A purge took them after they were put. The caller still knows where they came from.
         raise ServiceUnavailable("The bytes were deleted at this very moment.")
     locked = MediaAsset.objects.select_for_update(of=("self",)).get(pk=asset.pk)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from media_assets import storage
+from media_assets import spool, storage
 from media_assets.models import Blob, Rendition
 
 
@@ -51,12 +51,12 @@ def store(  # noqa: PLR0913 - the columns of a rendition
     position: float | None = None,
     data: dict[str, Any] | None = None,
 ) -> Stored:
-    """Put a rendition's bytes into storage. Before the transaction that records it."""
+    """Put a rendition's bytes into storage, or this host's spool. Before the transaction that records it."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     name = "-".join(part for part in (kind, variant, digest[:12]) if part)
     key = storage.rendition_key(blob.sha256, f"{name}.{_EXTENSIONS[mime_type]}")
-    storage.put(path, key, mime_type=mime_type)
+    spool.place(path, key, mime_type=mime_type)
     return Stored(
         kind=kind,
         variant=variant,

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from django.conf import settings
 from django.core import signing
@@ -65,6 +65,12 @@ class LocalStorage(FileSystemStorage):
         except FileExistsError:
             return
         sync_folder(target.parent)
+
+    def give(self, name: str, target: Path) -> None:
+        """Make `target` a file of the same bytes, to be read only: a link, or a copy."""
+        source = Path(self.path(name))
+        if not _linked(source, target):
+            shutil.copyfile(source, target)
 
     def url(self, name: str | None) -> str:
         raise ValueError("Local files have no lasting address; see signed_url.")
@@ -159,16 +165,17 @@ def check() -> None:
         bucket().check()
 
 
-def open_stored(key: str) -> File[Any]:
-    return media().open(key, "rb")
-
-
 def chunks(key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
     """The bytes of a key from `start`, in pieces. A bucket is asked for just these."""
     if not is_local():
         yield from bucket().read(key, start=start, length=length)
         return
-    with open_stored(key) as stream:
+    yield from pieces(media().open(key, "rb"), start=start, length=length)
+
+
+def pieces(stream: IO[bytes], *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+    """The bytes of an open file from `start`; closes it."""
+    with stream:
         if start:
             stream.seek(start)
         left = math.inf if length is None else length
@@ -180,15 +187,16 @@ def chunks(key: str, *, start: int = 0, length: int | None = None) -> Iterator[b
 def copy_to(key: str, target: Path) -> None:
     """The bytes of a key as a local file, to be read only: a link to local ones, else a copy."""
     storage = media()
-    if isinstance(storage, LocalStorage) and _linked(Path(storage.path(key)), target):
+    if isinstance(storage, LocalStorage):
+        storage.give(key, target)
         return
     # Asked before the file is made: a key that is not there leaves none.
-    pieces = chunks(key)
-    first = next(pieces, b"")
+    arriving = chunks(key)
+    first = next(arriving, b"")
     with target.open("xb") as copy:
         try:
             copy.write(first)
-            for piece in pieces:
+            for piece in arriving:
                 copy.write(piece)
         except Exception:
             target.unlink()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
+from media_assets import spool
 from processing.clock import sql_now
 from processing.models import Job, JobStatus
 
@@ -41,7 +41,7 @@ class Claim:
 
 def host_name() -> str:
     """This host, as leases and spooled blobs name it."""
-    return settings.HOST_NAME or socket.gethostname()
+    return spool.host_name()
 
 
 @cache

@@ -17,6 +17,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from media_assets import analysis_log, log_context
+from media_assets.errors import ServiceUnavailable
 from media_assets.models import MediaAsset, Status
 from processing import batches, leases, pipelines, queue
 from processing.context import StepContext, Workplace
@@ -29,6 +30,7 @@ from processing.steps.base import Completed, Outcome, Skipped
 logger = logging.getLogger(__name__)
 
 BACKOFF_S = (2.0, 10.0, 60.0, 300.0, 900.0)
+STORAGE_AWAY_S = 30.0
 NEEDS_FAILED = "NEEDS_FAILED"
 
 
@@ -135,6 +137,15 @@ def _run_step(context: StepContext) -> bool:
         _fail_step(context, fault.job_code, fault.message, started)
     except TryLater as wait:
         return _wait(context, wait)
+    except ServiceUnavailable as away:
+        # Storage, above all. It comes back, or an operator sees to it: no fault of the job.
+        waits = TryLater(
+            "PROVIDER_UNAVAILABLE",
+            away.message,
+            after=min(away.retry_after, STORAGE_AWAY_S),
+            waiting_for="provider",
+        )
+        return _wait(context, waits)
     except Exception as error:
         # The boundary of foreign code: whatever a step let escape is a broken run.
         logger.exception("Step %s of job %s broke.", context.step.name, context.job.pk)

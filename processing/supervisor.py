@@ -24,7 +24,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from processing import drain, leases, schedule, sweeper
+from processing import drain, leases, schedule, spooling, sweeper
 from processing.clock import DbNow
 from processing.models import Job, JobStatus, WorkerHost
 
@@ -111,6 +111,7 @@ class Supervisor:
         self._run_folder = Path(settings.DATA_DIR) / "run"
         self._stop_file = self._run_folder / f"stop-{os.getpid()}"
         self._cluster = Cluster(concurrency=self._concurrency, stop_file=self._stop_file)
+        self._spool = spooling.Mover()
         self._due: dict[str, float] = {}
 
     def stop(self) -> None:
@@ -123,6 +124,7 @@ class Supervisor:
         started = timezone.now()
         try:
             self._cluster.start()
+            self._spool.start()
             while not self._stopping.wait(LOOK_S):
                 self._tend()
                 self._every(HEARTBEAT_S, lambda: self._beat(started))
@@ -130,6 +132,7 @@ class Supervisor:
                 self._every(SWEEP_S, sweeper.sweep)
                 self._every(SWEEP_S, schedule.submit_due)
         finally:
+            self._spool.stop()
             logger.info("Stopping: running jobs have %s s to end.", self._grace)
             self._cluster.stop(grace=self._grace)
             self._say_goodbye()

@@ -64,11 +64,12 @@ class MotoServer:
         found = self.fault(method, path) if self.fault else None
         if found is None:
             return self._app(environ, start_response)  # type: ignore[no-any-return]
+        status, code = found
         if self.fails_afterwards:
             b"".join(self._app(environ, lambda *_: lambda __: None))
-        status, code = found
-        # Taken in whole: a server that closes on unread bytes breaks the connection instead.
-        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        else:
+            # Taken in whole: a server that closes on unread bytes breaks the connection instead.
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         body = f"<Error><Code>{code}</Code><Message>As the test says.</Message></Error>".encode()
         headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
         start_response(f"{status} Failed", headers)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 
 from django.core import signing
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
-from media_assets import storage
+from media_assets import spool, storage
+from media_assets.errors import ServiceUnavailable
 
 # Nothing in a file may run, load or be framed by others.
 SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; media-src 'self'; img-src 'self'; sandbox"
+AWAY_S = 15  # seconds after which a file that waits elsewhere may be asked for again
 _RANGE = re.compile(r"^bytes=(\d{0,19})-(\d{0,19})$")
 
 
@@ -27,11 +31,17 @@ def serve(request: HttpRequest, token: str) -> HttpResponseBase:
         return HttpResponse("This address has expired.", status=403, content_type="text/plain")
     except signing.BadSignature:
         return HttpResponse("There is no such file.", status=404, content_type="text/plain")
-    if not storage.exists(key):
+    waiting = spool.size(key)
+    if waiting is not None:
+        response = _body(request, key, waiting, partial(spool.chunks, key))
+    elif not storage.is_local():
+        return _in_the_bucket(key, filename, mime_type, inline=inline)
+    elif not storage.exists(key):
         return HttpResponse(
             "This file is not kept any more.", status=410, content_type="text/plain"
         )
-    response = _body(request, key, storage.size(key))
+    else:
+        response = _body(request, key, storage.size(key), partial(storage.chunks, key))
     response["Content-Type"] = mime_type
     response["Content-Disposition"] = (
         content_disposition_header(not inline, filename) or "attachment"
@@ -43,7 +53,24 @@ def serve(request: HttpRequest, token: str) -> HttpResponseBase:
     return response
 
 
-def _body(request: HttpRequest, key: str, size: int) -> HttpResponseBase:
+def _in_the_bucket(key: str, filename: str, mime_type: str, *, inline: bool) -> HttpResponseBase:
+    """What waited in a spool when its address was made: moved up since, or on another host."""
+    with suppress(ServiceUnavailable):
+        if storage.exists(key):
+            return HttpResponseRedirect(
+                storage.signed_url(key, filename=filename, mime_type=mime_type, inline=inline)
+            )
+    return HttpResponse(
+        "This file cannot be reached just now. Try again shortly.",
+        status=503,
+        content_type="text/plain",
+        headers={"Retry-After": str(AWAY_S)},
+    )
+
+
+def _body(
+    request: HttpRequest, key: str, size: int, read: Callable[..., Iterator[bytes]]
+) -> HttpResponseBase:
     etag = f'"{key.rpartition("/")[2]}"'
     if request.headers.get("If-None-Match") == etag:
         return HttpResponse(status=304, headers={"ETag": etag})
@@ -52,10 +79,8 @@ def _body(request: HttpRequest, key: str, size: int) -> HttpResponseBase:
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
     start, end = wanted or (0, size - 1)
     length = end - start + 1
-    content: Iterator[bytes] = storage.chunks(key, start=start, length=length)
-    response = StreamingHttpResponse(
-        iter(()) if request.method == "HEAD" else content, status=206 if wanted else 200
-    )
+    content = iter(()) if request.method == "HEAD" else read(start=start, length=length)
+    response = StreamingHttpResponse(content, status=206 if wanted else 200)
     response["Accept-Ranges"] = "bytes"
     response["ETag"] = etag
     response["Content-Length"] = str(length)

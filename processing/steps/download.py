@@ -233,6 +233,9 @@ def _save(context: StepContext, asset: MediaAsset, gotten: _Gotten, planned: _Pl
         etag=gotten.etag,
         last_modified=gotten.last_modified,
     )
+    if filled.blob.spool_host:
+        # The steps to come read the bytes where they lie.
+        Job.objects.filter(pk=context.job.pk).update(host=filled.blob.spool_host)
     if filled.pk != asset.pk:
         # The job goes on with the asset that has the bytes, and gives its status back if cancelled.
         Job.objects.filter(asset=asset).update(asset=filled, status_before=filled.status)
