@@ -517,7 +517,9 @@ SQS_QUEUE = ENV.text("SQS_QUEUE")
 def _broker() -> dict[str, Any]:
     match QUEUE_BROKER:
         case "redis":
-            return {"redis": REDIS_URL}
+            # A Redis that does not answer must not hold up who asks for work.
+            sign = "&" if "?" in REDIS_URL else "?"
+            return {"redis": f"{REDIS_URL}{sign}socket_connect_timeout=3&socket_timeout=5"}
         case "sqs":
             session = {
                 "aws_region": S3_REGION,

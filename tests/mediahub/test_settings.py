@@ -460,7 +460,10 @@ def test_the_queue_carries_wake_ups_alone(read: Read) -> None:
 
 def test_other_brokers_are_set_up(read: Read) -> None:
     redis = read(QUEUE_BROKER="redis", REDIS_URL="redis://r:6379/0")["Q_CLUSTER"]
-    assert redis["redis"] == "redis://r:6379/0"
+    assert redis["redis"].startswith("redis://r:6379/0?")
+    assert "socket_timeout=" in redis["redis"]
+    more = read(QUEUE_BROKER="redis", REDIS_URL="redis://r:6379/0?db=3")["Q_CLUSTER"]
+    assert more["redis"].startswith("redis://r:6379/0?db=3&")
     assert "orm" not in redis
     sqs = read(QUEUE_BROKER="sqs", SQS_QUEUE="jobs", S3_REGION="eu-west-1")["Q_CLUSTER"]
     assert sqs["sqs"] == {"aws_region": "eu-west-1", "receive_message_wait_time_seconds": 20}
