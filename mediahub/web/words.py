@@ -75,7 +75,7 @@ def facts(asset: MediaAsset) -> list[tuple[str, str]]:
             ("Pages", blob.pages),
             ("Words", blob.metadata.get("word_count")),
             ("Taken", _moment(blob.taken_at)),
-            ("Camera", blob.metadata.get("camera")),
+            ("Camera", camera(blob.metadata)),
         ]
     found += [
         ("Tags", ", ".join(tag.name for tag in asset.tags.all())),
@@ -86,6 +86,16 @@ def facts(asset: MediaAsset) -> list[tuple[str, str]]:
 
 def _moment(value: datetime | None) -> str | None:
     return value.strftime("%Y-%m-%d %H:%M") if value else None
+
+
+def camera(metadata: dict[str, Any]) -> str:
+    """Make and model, once where the model says the make too, as many do."""
+    make, model = (str(metadata.get(f"camera_{part}") or "") for part in ("make", "model"))
+    return (
+        model
+        if model.casefold().startswith(make.casefold()) and model
+        else f"{make} {model}".strip()
+    )
 
 
 def duration(seconds: float) -> str:
