@@ -252,13 +252,17 @@ _STEP_ANEW = {
     "error_code": "",
     "error_message": "",
     "reason": "",
+    "started_at": None,
     "completed_at": None,
+    "duration_ms": None,
 }
 _JOB_ANEW = {
     "status": JobStatus.PENDING,
     "attempts": 0,
+    "progress": 0,
     "error_code": "",
     "error_message": "",
+    "started_at": None,  # the time it takes is counted from here, not from the run that failed
     "completed_at": None,
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 from django_q.models import OrmQ
 
 from media_assets.errors import Conflict, Invalid
@@ -123,6 +124,19 @@ def test_a_retry_keeps_what_is_done_and_repeats_the_rest(asset: MediaAsset) -> N
         "first": StepState.COMPLETED,
         "second": StepState.PENDING,
     }
+
+
+def test_a_retried_job_shows_nothing_of_its_failed_run(asset: MediaAsset) -> None:
+    job = engine.submit(asset=asset, steps=["first"])
+    now = timezone.now()
+    Job.objects.filter(pk=job.pk).update(
+        status=JobStatus.FAILED, progress=1, started_at=now, completed_at=now
+    )
+    job.steps.update(state=StepState.FAILED, started_at=now, completed_at=now, duration_ms=7)
+    job = engine.retry(job=job)
+    step = job.steps.get()
+    assert (job.progress, job.started_at, job.processing_time_ms) == (0, None, None)
+    assert (step.started_at, step.completed_at, step.duration_ms) == (None, None, None)
 
 
 def test_a_running_job_cannot_be_retried(asset: MediaAsset) -> None:
