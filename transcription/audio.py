@@ -26,8 +26,8 @@ from processing.inspectors.containers import (
     decode,
     first_second,
     ignore_other_streams,
+    needed_sound,
     open_media,
-    sound_stream,
 )
 from processing.inspectors.sound import Loudness, Meter, Mono
 from processing.sandbox.reporting import report
@@ -112,9 +112,7 @@ class _Work:
     def run(self, codec: str, accepts: Collection[str]) -> Prepared:
         self._damaged, self._fault = False, "CORRUPT_FILE"
         with open_media(self._source, max_pixels=COVER_PIXELS) as container:
-            stream = sound_stream(container)
-            if stream is None:
-                raise Unreadable("UNSUPPORTED_CODEC", "There is no sound in this file.")
+            stream = needed_sound(container)
             origin = first_second(self._source, max_pixels=COVER_PIXELS)
             meter, mono = Meter(), Mono(origin=origin)
             copied = self._is_small(container, stream, accepts)

@@ -23,8 +23,8 @@ from processing.inspectors.containers import (
     container_name,
     decode,
     ignore_other_streams,
+    needed_sound,
     open_media,
-    sound_stream,
     taken_at,
 )
 from processing.inspectors.options import AudioOptions
@@ -38,9 +38,7 @@ def inspect(
     """Facts and the waveform of one recording. Raises Unreadable."""
     wanted = AudioOptions.of(options)
     with open_media(source, max_pixels=wanted.max_pixels) as container:
-        stream = sound_stream(container)
-        if stream is None:
-            raise Unreadable("UNSUPPORTED_CODEC", "There is no sound in this file.")
+        stream = needed_sound(container)
         passing = Passing(container, stream)
         mono, meter = Mono(), Meter()
         for frame in passing.frames():

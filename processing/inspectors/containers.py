@@ -43,6 +43,8 @@ AUDIO_CODECS = frozenset(
 # their sizes. It may decode sound alone: sizes stand in the headers. These are names of its decoders.
 _PROBING = ",".join(sorted(AUDIO_CODECS) + "mp3float mp2float mp1float dca amrnb amrwb".split())
 
+_LOCKED = {"encv", "enca", "drms", "drmi"}  # MP4's marks of tracks for which one needs a key
+
 READ_SIZE = 1 << 17  # bytes a read; FFmpeg's 32 kB makes four times the calls into Python
 PROBE_BYTES = 5_000_000  # what FFmpeg may read to guess the format and its streams
 PROBE_US = 5_000_000  # and how much of the film, in microseconds
@@ -193,6 +195,7 @@ def open_media(source: Path, *, max_pixels: int) -> Iterator[InputContainer]:
     with _Nameless(source) as file, faults():
         container = _open(file, options)
         try:
+            _refuse_locked(container)
             yield container
         finally:
             container.close()
@@ -229,16 +232,29 @@ def picture_stream(container: InputContainer, *, max_pixels: int) -> VideoStream
 
 
 def sound_stream(container: InputContainer) -> AudioStream | None:
-    """The sound people would hear, checked; None where there is none."""
-    streams = list(container.streams.audio)
-    if not streams:
-        return None
-    readable = [s for s in streams if codec_name(s) in AUDIO_CODECS]
+    """The sound people would hear; None where there is none, or none that is accepted."""
+    readable = [s for s in container.streams.audio if codec_name(s) in AUDIO_CODECS]
     if not readable:
-        raise Unreadable(
-            "UNSUPPORTED_CODEC", f"The sound's codec is not accepted: {codec_name(streams[0])}."
-        )
+        return None
     return max(readable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index))
+
+
+def needed_sound(container: InputContainer) -> AudioStream:
+    """The sound, where there is nothing to do without."""
+    stream = sound_stream(container)
+    if stream is not None:
+        return stream
+    others = [codec_name(s) for s in container.streams.audio]
+    words = (
+        f"The sound's codec is not accepted: {others[0]}." if others else "There is no sound in it."
+    )
+    raise Unreadable("UNSUPPORTED_CODEC", words)
+
+
+def _refuse_locked(container: InputContainer) -> None:
+    for stream in (*container.streams.video, *container.streams.audio):
+        if getattr(stream, "codec_tag", "") in _LOCKED:
+            raise Unreadable("ENCRYPTED_FILE", "The media is protected against copying.")
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:

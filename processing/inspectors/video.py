@@ -234,7 +234,7 @@ class _Film:
     def _metadata(self, duration: float, tags: dict[str, str]) -> dict[str, Any]:
         context = self.picture.codec_context
         kind = container_name(self.container, self.source)
-        sound = sound_facts(self.sound) if self.sound is not None else None
+        sound = self._sound_facts()
         rate = self.shown.rate
         size = self.source.stat().st_size
         found: dict[str, Any] = {
@@ -260,6 +260,13 @@ class _Film:
                 sound=sound["codec"] if sound else None,
             ),
         }
+        return found
+
+    def _sound_facts(self) -> dict[str, Any] | None:
+        if self.sound is None:
+            others = [codec_name(stream) for stream in self.container.streams.audio]
+            return {"codec": others[0], "readable": False} if others else None
+        found = sound_facts(self.sound)
         if self.track is not None and self.track.loudness is not None:
-            found["audio"] |= self.track.loudness.facts()
+            found |= self.track.loudness.facts()
         return found

@@ -271,6 +271,26 @@ def test_a_codec_nobody_knows_is_unsupported(outcome: Any) -> None:
     assert "UNSUPPORTED_CODEC" in outcome(data.replace(b"avc1", b"zzz1"))
 
 
+def test_a_film_whose_sound_nobody_can_read_is_still_a_film(look: Any, listen: Any) -> None:
+    data = film("matroska", sound="aac").replace(b"A_AAC", b"A_ZZZ")
+
+    found = look(data, want_audio=True)
+
+    assert found.metadata["audio"] == {"codec": "unknown", "readable": False}
+    assert found.metadata["playable"] is False
+    assert "audio" not in {each.kind for each in found.renditions}
+    with pytest.raises(Unreadable) as caught:
+        listen(data)
+    assert caught.value.code == "UNSUPPORTED_CODEC"
+
+
+@pytest.mark.parametrize("mark", [b"enca", b"drms"])
+def test_media_under_lock_and_key_is_told_to_be_so(outcome: Any, mark: bytes) -> None:
+    data = recording("ipod", "aac", tone(1))
+
+    assert outcome(data.replace(b"mp4a", mark)) == "ENCRYPTED_FILE"
+
+
 # ------------------------------------------------------------------- lies
 
 
