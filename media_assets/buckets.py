@@ -110,8 +110,11 @@ class BucketStorage(S3Storage):
         return str(self._normalize_name(key))
 
     @contextmanager
-    def asked(self, *, anyway: bool = False) -> Iterator[Any]:
-        """The client, with its errors told as ours; at once where the bucket was away a moment ago."""
+    def asked(self, *, anyway: bool = False, quiet: bool = False) -> Iterator[Any]:
+        """The client, with its errors told as ours; at once where the bucket was away a moment ago.
+
+        `anyway` asks also then. `quiet` leaves it to the caller to tell of a refusal.
+        """
         if not anyway and time.monotonic() < self._away_until:
             raise StorageAway
         try:
@@ -121,7 +124,7 @@ class BucketStorage(S3Storage):
             if isinstance(told, StorageAway):
                 self._away_until = time.monotonic() + PAUSE_S
                 logger.warning("The bucket %s does not answer: %s", self.bucket_name, error)
-            elif isinstance(told, StorageRefuses):
+            elif isinstance(told, StorageRefuses) and not quiet:
                 logger.error("%s", told.reason)  # noqa: TRY400 - the reason is what an operator needs
             raise told from error
         self._away_until = 0.0
@@ -305,13 +308,14 @@ def _told(error: Exception, bucket: str) -> Exception:
     if isinstance(error, ClientError):
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        if status >= 500 or status == 429 or code in _BUSY:
+        if code in _BUSY or (status >= 500 and status != 501) or status == 429:
             return StorageAway()
         if code in _GONE:
             return FileNotFoundError("There is no such object.")
         return StorageRefuses(
+            answer=code or str(status),
             reason=f"The bucket {bucket} refused {error.operation_name}: {code or status}."
-            f"{_CURES.get(code, '')}"
+            f"{_CURES.get(code, '')}",
         )
     if isinstance(error, _UNANSWERED) and not isinstance(error, SSLError):
         return StorageAway()

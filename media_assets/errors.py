@@ -97,8 +97,11 @@ class StorageAway(ServiceUnavailable):
 class StorageRefuses(ServiceUnavailable):
     """The file storage refuses MediaHub. Whoever runs it finds the reason in the log."""
 
-    def __init__(self, message: str = "", *, reason: str = "", **details: Any) -> None:
+    def __init__(
+        self, message: str = "", *, reason: str = "", answer: str = "", **details: Any
+    ) -> None:
         super().__init__(message, retry_after=300, **details)
+        self.answer = answer  # S3's own word for it
         # For operators, never for the person who asks: it names the bucket.
         self.reason = reason
 

@@ -102,6 +102,13 @@ def bucket() -> BucketStorage:
     return cast("BucketStorage", media())
 
 
+def archive() -> BucketStorage | None:
+    """The bucket for archive copies, where there is one."""
+    if "archive" not in settings.STORAGES:
+        return None
+    return cast("BucketStorage", storages["archive"])
+
+
 def is_local() -> bool:
     return isinstance(media(), LocalStorage)
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 
 from mediahub.management.commands import prepare
+from tests.buckets import Bucket
 
 User = get_user_model()
 
@@ -163,19 +164,18 @@ def test_nothing_is_collected_where_files_are_served_as_they_lie(
 # ------------------------------------------------------------------- storage, and all of it
 
 
-def test_without_its_storage_mediahub_still_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_storage_mediahub_still_starts(bucket: Bucket) -> None:
     """What comes in meanwhile waits on this machine."""
-
-    def fail(*_: Any, **__: Any) -> None:
-        raise CommandError("The bucket does not answer.")
-
-    monkeypatch.setattr(prepare, "get_commands", lambda: {"storage_init": "media_assets"})
-    monkeypatch.setattr(prepare, "call_command", fail)
-    errors = StringIO()
-
-    prepare.Command(stderr=errors).prepare_storage()
-
-    assert "going on without it. The bucket does not answer." in errors.getvalue()
+    for break_it, said in (
+        (bucket.go_away, "does not answer"),
+        (lambda: bucket.fail(403, "AccessDenied"), "AWS_ACCESS_KEY_ID"),
+    ):
+        break_it()
+        errors = StringIO()
+        prepare.Command(stderr=errors).prepare_storage()
+        assert "going on without it." in errors.getvalue()
+        assert said in errors.getvalue()
+        bucket.come_back()
 
 
 def test_the_whole_can_be_done_again_and_again(transactional_db: None, settings: Any) -> None:

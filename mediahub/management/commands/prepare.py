@@ -17,11 +17,13 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.finders import get_finders
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from media_assets import storage_setup
+from media_assets.errors import MediaHubError
 from mediahub import datadir, metric_files
 
 STATIC_STAMP = ".collected"
@@ -69,13 +71,12 @@ class Command(BaseCommand):
         stamp.write_text(state)
 
     def prepare_storage(self) -> None:
-        if "storage_init" not in get_commands():
-            return
         try:
-            call_command("storage_init", verbosity=0)
-        except CommandError as error:
+            storage_setup.prepare()
+        except MediaHubError as error:
             # Without its bucket MediaHub keeps what comes in on this machine until the bucket is back.
-            self.stderr.write(f"Storage is not ready; going on without it. {error}")
+            reason = getattr(error, "reason", "") or error.message
+            self.stderr.write(f"Storage is not ready; going on without it. {reason}")
 
     def make_admin(self, folder: Path) -> None:
         """The first staff user, with a password made here unless one is given.
