@@ -147,6 +147,7 @@ class Keeper:
                     claims = list(self._deadlines)
                     if not claims:
                         self._wanted.clear()
+                        connection.close()  # an idle process holds none
                         continue
                 self._renew(claims)
         finally:

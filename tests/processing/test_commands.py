@@ -33,12 +33,13 @@ def space(settings: Any) -> Space:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Two pictures, one of them twice, in a folder with a hidden file and one that nobody takes."""
-    (tmp_path / "deeper").mkdir()
-    (tmp_path / "a.jpg").write_bytes(media.jpeg())
-    (tmp_path / "deeper" / "b.png").write_bytes(media.png())
-    (tmp_path / "deeper" / "copy.jpg").write_bytes(media.jpeg())
-    (tmp_path / ".hidden.jpg").write_bytes(media.jpeg(80, 80))
-    return tmp_path
+    folder = tmp_path / "files"  # logs of processes lie beside it
+    (folder / "deeper").mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(media.jpeg())
+    (folder / "deeper" / "b.png").write_bytes(media.png())
+    (folder / "deeper" / "copy.jpg").write_bytes(media.jpeg())
+    (folder / ".hidden.jpg").write_bytes(media.jpeg(80, 80))
+    return folder
 
 
 class Terminal(io.StringIO):

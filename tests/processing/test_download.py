@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
@@ -32,6 +33,12 @@ def web(settings: Any) -> Iterator[HTTPServer]:
     with HTTPServer(host="127.0.0.1") as running:
         settings.DOWNLOAD_ALLOW_HOSTS = [f"127.0.0.1:{running.port}"]
         yield running
+
+
+@pytest.fixture(autouse=True)
+def no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keeper's thread would open a connection that outlives the test; no lease runs out so soon."""
+    monkeypatch.setattr(leases.Keeper, "_renew", lambda keeper, claims: None)
 
 
 @pytest.fixture
@@ -363,6 +370,7 @@ def test_a_cancelled_download_stops_and_leaves_nothing(space: Space, web: HTTPSe
         def pieces() -> Iterator[bytes]:
             yield PICTURE
             engine.cancel(job=Job.objects.get())
+            connection.close()  # this thread's own
             leases.keeper._deadlines.clear()  # as its next beat would find out
             for _ in range(100):
                 yield bytes(65536)
