@@ -6,7 +6,6 @@ import os
 import threading
 import time
 import uuid
-from datetime import UTC, datetime
 
 _lock = threading.Lock()
 _last = 0  # milliseconds << 12 | counter of the newest id made here
@@ -22,8 +21,3 @@ def uuid7() -> uuid.UUID:
     random = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
     value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | random
     return uuid.UUID(int=value)
-
-
-def made_at(value: uuid.UUID) -> datetime:
-    """When an id of ours was made, to the millisecond."""
-    return datetime.fromtimestamp((value.int >> 80) / 1000, tz=UTC)

@@ -257,7 +257,7 @@ class Job(Row):
 
     @property
     def processing_time_ms(self) -> int | None:
-        """From the first claim to the end, waits included."""
+        """From the first claim (since it was last retried by a person) to the end, waits included."""
         if self.started_at is None or self.completed_at is None:
             return None
         return round((self.completed_at - self.started_at).total_seconds() * 1000)
