@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -37,6 +36,7 @@ from botocore.exceptions import (
 from storages.backends.s3 import S3Storage
 
 from media_assets.errors import StorageAway, StorageRefuses
+from media_assets.storage import StoredObject
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +50,6 @@ PART_BYTES = 16 << 20
 _BUSY = {"SlowDown", "RequestTimeout", "ServiceUnavailable", "InternalError", "TooManyRequests"}
 _UNANSWERED = (HTTPClientError, CannotConnect, IncompleteReadError)
 _GONE = {"NoSuchKey", "NotFound", "404"}
-
-
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    key: str
-    size: int
-    modified: datetime
 
 
 class BucketStorage(S3Storage):
@@ -156,23 +149,23 @@ class BucketStorage(S3Storage):
                 Config=self.transfer_config,
             )
 
-    def stored_size(self, key: str) -> int | None:
-        """How many bytes a key has; None where it is not there. One request."""
+    def stored(self, key: str) -> StoredObject | None:
+        """What is known of a key; None where it is not there. One request."""
         try:
             with self.asked() as client:
                 found = client.head_object(Bucket=self.bucket_name, Key=self.name_of(key))
         except FileNotFoundError:
             return None
-        return int(found["ContentLength"])
+        return StoredObject(key, int(found["ContentLength"]), found["LastModified"])
 
     def exists(self, name: str) -> bool:
-        return self.stored_size(name) is not None
+        return self.stored(name) is not None
 
     def size(self, name: str) -> int:
-        found = self.stored_size(name)
+        found = self.stored(name)
         if found is None:
             raise FileNotFoundError(name)
-        return found
+        return found.size
 
     def read(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes of a key from `start`, as they arrive."""

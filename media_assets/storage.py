@@ -14,6 +14,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -31,6 +33,13 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 _SALT = "media_assets.storage.signed_url"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    key: str
+    size: int
+    modified: datetime
 
 
 class LocalStorage(FileSystemStorage):
@@ -63,6 +72,7 @@ class LocalStorage(FileSystemStorage):
         try:
             os.link(source, target)
         except FileExistsError:
+            os.utime(target)  # wanted again: whoever sweeps up old files leaves it
             return
         sync_folder(target.parent)
 
@@ -189,6 +199,36 @@ def pieces(stream: IO[bytes], *, start: int = 0, length: int | None = None) -> I
         while left > 0 and (piece := stream.read(int(min(CHUNK, left)))):
             left -= len(piece)
             yield piece
+
+
+def objects() -> Iterator[StoredObject]:
+    """Every object that is stored."""
+    storage = media()
+    if not isinstance(storage, LocalStorage):
+        yield from bucket().objects()
+        return
+    root = Path(storage.location)
+    for path in root.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # deleted just now
+            if path.is_file():
+                yield _stored_file(root, path)
+
+
+def stored(key: str) -> StoredObject | None:
+    """One object as it is at this moment."""
+    storage = media()
+    if not isinstance(storage, LocalStorage):
+        return bucket().stored(key)
+    try:
+        return _stored_file(Path(storage.location), Path(storage.path(key)))
+    except FileNotFoundError:
+        return None
+
+
+def _stored_file(root: Path, path: Path) -> StoredObject:
+    found = path.stat()
+    modified = datetime.fromtimestamp(found.st_mtime, UTC)
+    return StoredObject(path.relative_to(root).as_posix(), found.st_size, modified)
 
 
 def copy_to(key: str, target: Path) -> None:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
 from django.dispatch import receiver
 
+from media_assets import retention
 from media_assets.models import MediaAsset
 from media_assets.signals import asset_deleting, asset_received
 from processing import engine
 from processing.models import OPEN, Job, Priority
+
+
+def needed_bytes(blob_ids: Collection[UUID]) -> set[UUID]:
+    """The blobs that open jobs still work on."""
+    waiting = Job.objects.filter(status__in=OPEN, asset__blob_id__in=list(blob_ids))
+    return set(waiting.values_list("asset__blob_id", flat=True))
+
+
+retention.hold("jobs", needed_bytes)
 
 
 @receiver(asset_received, dispatch_uid="processing.submit")
