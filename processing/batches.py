@@ -99,7 +99,7 @@ class Chosen:
     ids: list[UUID] | None
 
     def count(self) -> int:
-        """How many assets some of the steps fit. Refuses a list in which there is none."""
+        """How many assets some of the steps fit; of a list, at most how many. Refuses a list of none."""
         steps = self.batch.params.get("steps")
         if self.ids is None:
             found = selections.by_filter(
@@ -108,11 +108,10 @@ class Chosen:
                 filter_=self.batch.selection["filter"],
             )
             return found.filter(selections.fit_for(steps)).count()
-        count = selections.count_fit(asker=self.asker, ids=self.ids, steps=steps)
-        if not count and self.ids:
+        if not selections.any_fits(asker=self.asker, ids=self.ids, steps=steps):
             message = "None of these steps fits any of these assets."
             raise Invalid(message, steps=[message])
-        return count
+        return len(self.ids)
 
 
 def choose(
@@ -186,6 +185,7 @@ def fill_next(*, batch_id: UUID, remaining: Remaining, claim: Claim) -> bool:
         if batch.state == BatchState.PAUSED:
             raise TryLater("BATCH_PAUSED", "The batch is paused.", waiting_for=WaitingFor.BATCH)
         with leases.fenced(claim) as job:
+            leases.keeper.extend(claim)
             asker = selections.asker_of(batch)
             assets, place = remaining.after(batch.filled_to, asker=asker, most=CHUNK)
             params = dict(batch.params)

@@ -129,10 +129,10 @@ def _refuse(asker: Asker, missing: list[UUID]) -> None:
     raise PermissionDenied("You may not run jobs on at least one of these assets.")
 
 
-def count_fit(*, asker: Asker, ids: Sequence[UUID], steps: list[str] | None) -> int:
-    """How many of these some of the steps fit."""
+def any_fits(*, asker: Asker, ids: Sequence[UUID], steps: list[str] | None) -> bool:
+    """Whether some of the steps fit at least one of these."""
     fit = fit_for(steps)
-    return sum(by_ids(asker=asker, ids=part).filter(fit).count() for part in parts(ids))
+    return any(by_ids(asker=asker, ids=part).filter(fit).exists() for part in parts(ids))
 
 
 def asker_of(batch: Batch) -> Asker:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar
 from uuid import UUID
 
 from processing import batches
 from processing.context import StepContext
 from processing.steps.base import Completed, Outcome, Step
+
+# On SQLite one writes at a time, and others get their turn only where nobody writes for a moment.
+BREATH_S = 0.05
 
 
 class FillBatch(Step):
@@ -21,4 +25,5 @@ class FillBatch(Step):
         remaining = batches.load(batch_id)
         while batches.fill_next(batch_id=batch_id, remaining=remaining, claim=context.claim):
             context.check()
+            time.sleep(BREATH_S)
         return Completed()

@@ -130,6 +130,19 @@ def test_filling_goes_on_where_a_killed_worker_stopped(
     assert batch.state == BatchState.COMPLETED
 
 
+def test_each_chunk_renews_the_lease_of_the_job_that_fills(assets: list[MediaAsset]) -> None:
+    """On SQLite its own writes kept the lease keeper from writing, and a long filling lost its lease."""
+    batch = make_batch(assets=[each.pk for each in assets])
+    claim = leases.claim()
+    assert claim is not None
+    soon = timezone.now() + timedelta(seconds=1)
+    Job.objects.filter(pk=claim.job_id).update(lease_until=soon)
+    batches.fill_next(batch_id=batch.pk, remaining=batches.load(batch.pk), claim=claim)
+    lease_until = Job.objects.get(pk=claim.job_id).lease_until
+    assert lease_until is not None
+    assert lease_until > soon + timedelta(seconds=5)
+
+
 def test_an_empty_filter_result_is_a_completed_batch(assets: list[MediaAsset]) -> None:
     batch = make_batch(filter_={"kind": "video"})
     run_all()
