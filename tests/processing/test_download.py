@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from django.utils import timezone
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from media_assets import assets, intake, storage, url_cache
+from media_assets import assets, intake, spool, storage, url_cache
 from media_assets.errors import Conflict, UnsafeUrl
 from media_assets.models import Blob, Door, MediaAsset, Post, Role, Space, Status, UrlFetch
 from processing import engine, leases, runner, slots, sweeper
@@ -153,6 +154,20 @@ def test_a_second_job_of_the_same_asset_fetches_nothing(
     engine.submit(asset=asset)
     assert run_next().status == run_next().status == JobStatus.COMPLETED
     assert len(web.log) == 1
+
+
+def test_bytes_in_a_host_s_spool_keep_the_job_there(
+    space: Space, web: HTTPServer, inspected: FakeStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def place(path: Path, key: str, *, mime_type: str) -> str:
+        storage.put(path, key, mime_type=mime_type)
+        return "some-host"
+
+    monkeypatch.setattr(spool, "place", place)
+    web.expect_request("/a.jpg").respond_with_data(PICTURE)
+    monkeypatch.setattr("media_assets.intake.originals.is_there", lambda blob: True)
+    announce(space, web.url_for("/a.jpg"))
+    assert run_next().host == "some-host"
 
 
 # ------------------------------------------------------------------- the same address, the same bytes
