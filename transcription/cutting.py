@@ -245,6 +245,8 @@ class Copier(Cutter):
         self.settle()
 
     def finish(self, duration: float) -> list[Piece]:
+        if self._end is None or duration < LEAST_S:
+            raise NotCopyable
         pieces = super().finish(duration)
         if pieces[-1].end - pieces[-1].start < LEAST_S:
             raise NotCopyable
@@ -305,6 +307,8 @@ class Copier(Cutter):
         self._waiting = sum(self._size(held.packet) for held in self._held)
 
     def _close(self) -> Path:
+        if self._out is None:  # one packet is longer than a piece may be
+            raise NotCopyable
         path = self._next_path()
         self._out.close()
         self._out = None

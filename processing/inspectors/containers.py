@@ -73,7 +73,10 @@ class _Nameless(io.RawIOBase):
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        try:
+            return self._file.seek(offset, whence)
+        except OSError:  # to where no file has anything, as damaged indexes ask for
+            return -1
 
     def tell(self) -> int:
         return self._file.tell()
@@ -253,7 +256,11 @@ def needed_sound(container: InputContainer) -> AudioStream:
 
 def _refuse_locked(container: InputContainer) -> None:
     for stream in (*container.streams.video, *container.streams.audio):
-        if getattr(stream, "codec_tag", "") in _LOCKED:
+        try:
+            tag = getattr(stream, "codec_tag", "")
+        except UnicodeDecodeError:  # four bytes of anything
+            continue
+        if tag in _LOCKED:
             raise Unreadable("ENCRYPTED_FILE", "The media is protected against copying.")
 
 

@@ -85,7 +85,7 @@ class SoundFile:
         if self.samples:
             self._mux(self._stream.encode(None))
         self._container.close()
-        return self.path.stat().st_size
+        return self.path.stat().st_size if self.samples else 0  # without any there is no file
 
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
@@ -113,7 +113,7 @@ class Track:
         if self._meter.samples:
             self.loudness = self._meter.finish()
         else:
-            self._file.path.unlink()
+            self._file.path.unlink(missing_ok=True)
 
     def files(self, workdir: Path) -> list[RenditionFile]:
         """The sound and its waveform; nothing where not a sample could be decoded."""

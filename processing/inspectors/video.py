@@ -154,7 +154,7 @@ class _Film:
         if self.wanted.want_poster:
             made += self._poster(poster, facts)
         if self.wanted.want_sheet:
-            made.append(self._sheet(cells))
+            made.append(self._sheet(cells or [poster]))
         made += frames
         if self.track is not None:
             made += self.track.files(self.workdir)

@@ -18,7 +18,8 @@ import pytest
 
 from processing.inspectors import audio, video
 from processing.inspectors.base import Inspection, Unreadable
-from processing.inspectors.containers import open_media
+from processing.inspectors.containers import _Nameless, open_media
+from processing.inspectors.soundfiles import Track
 from tests import media
 from tests.processing.inspectors import films
 from tests.processing.inspectors.films import box, film, patched, recording, tone, wav
@@ -487,6 +488,30 @@ def test_a_recording_of_many_tiny_pieces_of_noise_ends(outcome: Any) -> None:
         "CORRUPT_FILE",
         "CORRUPT_FILE UNSUPPORTED_CODEC",
     }
+
+
+def test_a_mark_of_a_codec_that_is_no_text_is_passed_over(outcome: Any) -> None:
+    data = recording("ipod", "aac", tone(1)).replace(b"mp4a", b"\xc7\x00\xff\xfe")
+
+    assert outcome(data) in {"ok", "CORRUPT_FILE", "UNSUPPORTED_CODEC"}
+
+
+def test_a_jump_before_the_beginning_of_the_file_is_an_error_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    path.write_bytes(b"0123456789")
+
+    with _Nameless(path) as file:
+        assert file.seek(-5) == -1
+        assert file.seek(4) == 4
+        assert file.read(3) == b"456"
+
+
+def test_sound_of_which_nothing_is_left_makes_no_file(tmp_path: Path) -> None:
+    track = Track(tmp_path, "flac", None)
+    track.finish()
+
+    assert track.files(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_films_module_is_what_the_tests_mean() -> None:
