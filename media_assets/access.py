@@ -82,7 +82,15 @@ def within(
     """Of any rows that lie in a space (by `field`), those in which the asker may do this."""
     if asker.is_staff_with(action.permission) and asker.only_space is None:
         return queryset
-    return queryset.filter(**{f"{field}__in": spaces(asker, action)})
+    return queryset.filter(_in_spaces(asker, action, field=field))
+
+
+def _in_spaces(asker: Asker, action: Action, *, own: bool = False, field: str = "space") -> Q:
+    """The condition by ids, read first: for one space a plain equality, so that the index which begins
+    with the space gives a page of a list in its order. With a subquery SQLite would sort all rows.
+    """
+    ids = list(spaces(asker, action, own=own).values_list("pk", flat=True))
+    return Q(**{field: ids[0]}) if len(ids) == 1 else Q(**{f"{field}__in": ids})
 
 
 def assets(asker: Asker, action: Action = Action.VIEW) -> QuerySet[MediaAsset]:
@@ -90,9 +98,9 @@ def assets(asker: Asker, action: Action = Action.VIEW) -> QuerySet[MediaAsset]:
     alive = MediaAsset.objects.filter(deleted_at__isnull=True)
     if asker.is_staff_with(action.permission) and asker.only_space is None:
         return alive
-    allowed = Q(space__in=spaces(asker, action))
+    allowed = _in_spaces(asker, action)
     if action.own is not action.role:
-        allowed |= Q(owner_id=asker.user.pk, space__in=spaces(asker, action, own=True))
+        allowed |= Q(owner_id=asker.user.pk) & _in_spaces(asker, action, own=True)
     return alive.filter(allowed)
 
 

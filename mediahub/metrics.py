@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
@@ -22,13 +22,20 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
 
 from media_assets import storage
 from media_assets.models import Blob, Rendition, Whereabouts
 from mediahub import metric_files
+from mediahub.api.authentication import JwtAuthentication, KeyAuthentication
 from mediahub.api.errors import Problem, error_response
+from mediahub.models import Scope
 from processing import queue
 from processing.models import Job, JobStatus, Priority, WorkerHost
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 logger = logging.getLogger(__name__)
 
@@ -178,14 +185,31 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 def _may_read(request: HttpRequest) -> bool:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if settings.METRICS_TOKEN and scheme.lower() in {"bearer", "token"}:
-        return constant_time_compare(token.strip(), settings.METRICS_TOKEN)
+    told = token.strip() if scheme.lower() in {"bearer", "token"} else ""
+    if settings.METRICS_TOKEN and constant_time_compare(told, settings.METRICS_TOKEN):
+        return True
     if _is_allowed(getattr(request, "client_ip", "")):
         return True
     try:
-        return request.user.is_active and request.user.is_staff
+        user = _user_by_token(request) if token else request.user
     except (DatabaseError, InterfaceError):
         return False
+    return user is not None and user.is_active and user.is_staff
+
+
+def _user_by_token(request: HttpRequest) -> User | None:
+    """Whose API key (with the scope to read) or JWT this is."""
+    asked = Request(request)
+    for way in (KeyAuthentication(), JwtAuthentication()):
+        try:
+            found = way.authenticate(asked)
+        except APIException:
+            return None
+        if found is not None:
+            user, credential = found
+            scopes = getattr(credential, "scopes", [Scope.READ])
+            return user if Scope.READ in scopes else None
+    return None
 
 
 def _is_allowed(address: str) -> bool:

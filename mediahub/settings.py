@@ -220,6 +220,13 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "MediaHub",
     "SITE_SYMBOL": "perm_media",
     "SITE_URL": "/",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("mediahub/img/icon.svg"),
+        }
+    ],
     "STYLES": [lambda request: static("mediahub/css/staff.css")],
     # The accent of static/mediahub/css/tokens.css, in the theme's steps.
     "COLORS": {
@@ -229,8 +236,8 @@ UNFOLD: dict[str, Any] = {
             "200": "oklch(89% .045 205)",
             "300": "oklch(81% .07 205)",
             "400": "oklch(72% .085 205)",
-            "500": "oklch(52% .085 205)",
-            "600": "oklch(44% .075 205)",
+            "500": "oklch(62% .095 205)",
+            "600": "oklch(47% .08 205)",
             "700": "oklch(38% .065 205)",
             "800": "oklch(32% .055 205)",
             "900": "oklch(27% .045 205)",

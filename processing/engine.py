@@ -111,20 +111,9 @@ def submit_many(  # noqa: PLR0913 - what jobs are made of
     Two statements for all of them, and one turn after the other for their one owner. `held` jobs wait
     for the batch to go on. The assets have their blob joined.
     """
-    planned = [
-        (asset, names)
-        for asset in assets
-        if (
-            names := pipelines.fitting(
-                kind=asset.kind, steps=steps, has_bytes=asset.blob_id is not None
-            )
-        )
-    ]
+    planned = _plan_many(assets, steps, params)
     if not planned:
         return 0
-    check_params(params)
-    for distinct in {tuple(names) for _, names in planned}:
-        check_steps(list(distinct), params)
     owner_id = requested_by.pk if requested_by else 0
     turn = turns.next_turn(owner_id=owner_id, priority=priority)
     now = timezone.now()
@@ -156,6 +145,25 @@ def submit_many(  # noqa: PLR0913 - what jobs are made of
     if not held:
         queue.wake()
     return len(jobs)
+
+
+def _plan_many(
+    assets: Sequence[MediaAsset], steps: list[str] | None, params: dict[str, Any]
+) -> list[tuple[MediaAsset, list[str]]]:
+    """Which steps each asset gets, without those that none fits; refuses what the steps refuse."""
+    fitting = [
+        (
+            asset,
+            pipelines.fitting(kind=asset.kind, steps=steps, has_bytes=asset.blob_id is not None),
+        )
+        for asset in assets
+    ]
+    planned = [(asset, names) for asset, names in fitting if names]
+    if planned:
+        check_params(params)
+    for distinct in {tuple(names) for _, names in planned}:
+        check_steps(list(distinct), params)
+    return planned
 
 
 def _host_of_bytes(asset: MediaAsset | None) -> str:

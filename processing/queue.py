@@ -12,14 +12,18 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.dispatch import receiver
 from django.utils import timezone
 from django_q.brokers import Broker, get_broker
 from django_q.brokers.orm import ORM
 from django_q.models import OrmQ
+from django_q.signals import post_spawn
 from django_q.tasks import async_task
 
 logger = logging.getLogger(__name__)
@@ -27,6 +31,20 @@ logger = logging.getLogger(__name__)
 WORK = "processing.tasks.work"
 # A broker that did not answer is left alone for so long by this process; the workers' sweepers wake.
 LEAVE_ALONE_S = 5.0
+
+
+def on_spawn(act: Callable[[], None]) -> None:
+    """Do this in each worker process when it starts."""
+    _on_spawn.append(act)
+
+
+_on_spawn: list[Callable[[], None]] = []
+
+
+@receiver(post_spawn, dispatch_uid="processing.queue.on_spawn")
+def _spawned(**_: Any) -> None:
+    for act in _on_spawn:
+        act()
 
 
 def wake(*, at: datetime | None = None) -> None:

@@ -24,7 +24,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from processing import drain, leases, schedule, spooling, sweeper
+from processing import drain, leases, queue, sandbox, schedule, spooling, sweeper
 from processing.clock import DbNow
 from processing.models import Job, JobStatus, WorkerHost
 
@@ -198,3 +198,9 @@ def prepare_cluster_process() -> None:
     """In the cluster's own process, before it forks: children die with their parents."""
     die_with_parent()
     os.register_at_fork(after_in_child=die_with_parent)
+    queue.on_spawn(warm_up)
+
+
+def warm_up() -> None:
+    """Load the decoders while nobody waits: the first file of a process is as quick as the next."""
+    threading.Thread(target=sandbox.warm, name="warm-up", daemon=True).start()

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
@@ -44,8 +45,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KEEP: Final = timedelta(hours=24)
-# A claim this old belongs to a process that died: no request of ours takes as long.
+# A claim this old belongs to a process that died: one that reads a long upload renews its own.
 CLAIM_S: Final = 120
+_RENEW_S: Final = 30
 WAIT_S = 3.0  # for the answer to a request that is running
 _POLL_S: Final = 0.05
 _CHUNK: Final = 1 << 16
@@ -73,6 +75,9 @@ class DigestedStream:
         self._held = b""  # may be the beginning of a boundary
         self._digest = hashlib.sha256()
         self.length = 0
+        # Called now and then while the body is read.
+        self.still_reading: Callable[[], None] = lambda: None
+        self._told = time.monotonic()
 
     def read(self, *size: int) -> bytes:
         return self._taken(self._stream.read(*size))
@@ -87,6 +92,9 @@ class DigestedStream:
         self._stream.close()
 
     def _taken(self, data: bytes) -> bytes:
+        if time.monotonic() - self._told > _RENEW_S:
+            self._told = time.monotonic()
+            self.still_reading()
         if not self._boundary:
             self._feed(data)
             return data
@@ -175,6 +183,13 @@ def release(held: Claim) -> None:
     IdempotencyKey.objects.filter(pk=held.row_id, claim=held.token).delete()
 
 
+def renew(held: Claim) -> None:
+    """Say that the claim's request is still being read."""
+    row = IdempotencyKey.objects.filter(pk=held.row_id, claim=held.token)
+    with contextlib.suppress(DatabaseError, InterfaceError):
+        row.update(claimed_at=timezone.now())
+
+
 def purge() -> int:
     """Delete the answers kept for longer than a day; how many they were."""
     old = IdempotencyKey.objects.filter(expires_at__lte=timezone.now())
@@ -217,6 +232,7 @@ class IdempotencyMiddleware:
                 return _repeat(request, found, stream)
         except (MediaHubError, Throttled, UnreadablePostError) as error:
             return error_response(request, problem_of(error))
+        stream.still_reading = partial(renew, found)
         request.idempotency_claim = found  # type: ignore[attr-defined]
         return None
 

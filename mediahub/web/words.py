@@ -44,7 +44,7 @@ def sentence(entry: dict[str, Any]) -> str:
         message=details.get("message", ""),
         reason=details.get("reason", ""),
         by=f" by {details['by']}" if details.get("by") else "",
-        after=f" after {milliseconds / 1000:.1f} s" if milliseconds else "",
+        after=f" after {max(milliseconds / 1000, 0.1):.1f} s" if milliseconds else "",
         cached=", from an earlier result" if details.get("cached") else "",
     )
 

@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from media_assets import storage
 from media_assets.models import Blob, Whereabouts
 from mediahub import metric_files, metrics
+from mediahub.models import ApiKey
 from processing.models import Job, JobStatus, Priority, WorkerHost
 from tests.make import make_asset, make_user
 from tests.processes import wait_until
@@ -335,3 +336,24 @@ def test_the_servers_processes_are_counted_together(
             client.get("/health")
     wait_until(lambda: counted() == 20, what="20 requests are counted")
     assert (tmp_path / "data" / "run" / "metrics").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("staff", "scopes", "status"),
+    [(True, ["read"], 200), (True, ["upload"], 403), (False, ["read"], 403)],
+)
+def test_staff_read_them_with_a_key_too(
+    client: Client, staff: bool, scopes: list[str], status: int
+) -> None:
+    owner = make_user("robot", is_staff=staff)
+    _, secret = ApiKey.objects.issue(owner=owner, label="scraper", scopes=scopes)
+    answer = client.get("/metrics", headers={"Authorization": f"Token {secret}"})
+    assert answer.status_code == status
+
+
+@pytest.mark.django_db
+def test_a_bad_token_beside_a_good_session_is_refused(client: Client) -> None:
+    client.force_login(make_user("clerk", is_staff=True))
+    assert client.get("/metrics").status_code == 200
+    assert client.get("/metrics", headers={"Authorization": "Bearer nonsense"}).status_code == 403
