@@ -19,5 +19,7 @@ class ProcessingConfig(AppConfig):
         autodiscover_modules("steps")
         schedule = import_module("processing.schedule")
         schedule.every("purge-maintenance-jobs", timedelta(days=1), schedule.purge_old_jobs)
+        webhooks = import_module("processing.webhooks")
+        schedule.every("purge-webhook-deliveries", timedelta(days=1), webhooks.purge_old)
         if sys.argv[1:2] == ["qcluster"]:
             import_module("processing.supervisor").prepare_cluster_process()

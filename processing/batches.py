@@ -17,12 +17,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from media_assets.access import Asker
 from media_assets.errors import Conflict, Invalid
-from processing import engine, leases, pipelines, queue, selections
+from processing import engine, leases, pipelines, queue, selections, webhooks
 from processing.errors import TryLater
 from processing.leases import Claim
 from processing.models import (
@@ -326,12 +326,21 @@ def finish(*, batch_id: UUID) -> bool:
 
 def _complete(which: Q) -> int:
     open_job = Job.objects.filter(batch=OuterRef("pk"), status__in=OPEN)
+    ended = Batch.objects.filter(which, ~Exists(open_job), state=BatchState.RUNNING)
+    return sum(_complete_one(ended.filter(pk=pk)) for pk in ended.values_list("pk", flat=True))
+
+
+@transaction.atomic
+def _complete_one(ended: QuerySet[Batch]) -> int:
+    """Complete a batch, unless another was quicker, together with the notices of it."""
+    batch = ended.first()
     now = timezone.now()
-    return (
-        Batch.objects.filter(which, state=BatchState.RUNNING)
-        .filter(~Exists(open_job))
-        .update(state=BatchState.COMPLETED, completed_at=now, updated_at=now)
-    )
+    changes = {"state": BatchState.COMPLETED, "completed_at": now, "updated_at": now}
+    if batch is None or not ended.update(**changes):
+        return 0
+    batch.refresh_from_db(fields=["state", "completed_at"])
+    webhooks.batch_completed(batch, progress([batch])[batch.pk].counts)
+    return 1
 
 
 def _release(of: Q) -> int:

@@ -24,6 +24,7 @@ from processing.clock import DbNow
 from processing.models import (
     OPEN,
     Batch,
+    DeliveryState,
     Job,
     JobKind,
     JobStatus,
@@ -31,6 +32,7 @@ from processing.models import (
     Priority,
     StepState,
     WaitingFor,
+    WebhookDelivery,
 )
 from processing.steps import base
 
@@ -240,6 +242,10 @@ def cancel_many(*, jobs: QuerySet[Job], reason: str) -> int:
     JobStep.objects.filter(
         job_id__in=ids, state__in=(StepState.PENDING, StepState.PROCESSING)
     ).update(state=StepState.CANCELLED, completed_at=now)
+    if any(row[3] == JobKind.DELIVERY for row in rows):
+        WebhookDelivery.objects.filter(task_id__in=ids, state=DeliveryState.PENDING).update(
+            state=DeliveryState.FAILED, error_message=reason
+        )
     for job_id, asset_id, before, kind in rows:
         if asset_id is not None and kind == JobKind.ANALYSIS:
             MediaAsset.objects.filter(pk=asset_id).update(

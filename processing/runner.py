@@ -19,7 +19,7 @@ from django.utils import timezone
 from media_assets import analysis_log, log_context
 from media_assets.errors import ServiceUnavailable
 from media_assets.models import MediaAsset, Status
-from processing import batches, leases, pipelines, queue
+from processing import batches, leases, pipelines, queue, webhooks
 from processing.context import StepContext, Workplace
 from processing.errors import InputFault, TryLater
 from processing.leases import Claim, LeaseLost
@@ -284,18 +284,24 @@ def _finish(claim: Claim) -> None:
         failed = next((each for each in steps if each.state == StepState.FAILED), None)
         now = timezone.now()
         completed = [each for each in steps if each.state == StepState.COMPLETED]
+        job.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
+        job.cached = bool(completed) and all(each.cached for each in completed)
+        job.error_code = failed.error_code if failed else ""
+        job.error_message = failed.error_message if failed else ""
+        job.completed_at = now
         Job.objects.filter(pk=job.pk).update(
-            status=JobStatus.FAILED if failed else JobStatus.COMPLETED,
+            status=job.status,
             lease_until=None,
             progress=1,
-            cached=bool(completed) and all(each.cached for each in completed),
-            error_code=failed.error_code if failed else "",
-            error_message=failed.error_message if failed else "",
+            cached=job.cached,
+            error_code=job.error_code,
+            error_message=job.error_message,
             completed_at=now,
             updated_at=now,
         )
         if job.asset_id and job.kind == JobKind.ANALYSIS:
             _finish_asset(job, failed)
+        webhooks.job_ended(job)
 
 
 def _finish_asset(job: Job, failed: JobStep | None) -> None:

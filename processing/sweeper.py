@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from media_assets import analysis_log
 from media_assets.models import MediaAsset, Status
-from processing import batches, leases, queue
+from processing import batches, leases, queue, webhooks
 from processing.clock import DbNow, sql_now
 from processing.models import Batch, BatchState, Job, JobKind, JobStatus, JobStep, StepState
 
@@ -121,6 +121,10 @@ def _give_back_one(job_id: Any, token: int, reason: str, *, counts: bool) -> int
         MediaAsset.objects.filter(pk=job.asset_id).update(
             analysis_log=analysis_log.appended(entry), **status
         )
+    if lost:
+        for name in ("status", "error_code", "error_message", "completed_at"):
+            setattr(job, name, changes[name])
+        webhooks.job_ended(job)
     logger.warning("Job %s was taken from %s: %s", job.pk, job.worker, reason)
     return 1
 

@@ -1,7 +1,7 @@
 """The rows of work on media."""
 
 from processing.models.analyses import Analysis, AnalysisKind, PromptTemplate, ReviewClaim
-from processing.models.hooks import DeliveryState, WebhookDelivery, WebhookEndpoint
+from processing.models.hooks import DeliveryState, Event, WebhookDelivery, WebhookEndpoint
 from processing.models.jobs import (
     DONE,
     OPEN,
@@ -28,6 +28,7 @@ __all__ = [
     "Budget",
     "BudgetPeriod",
     "DeliveryState",
+    "Event",
     "Job",
     "JobKind",
     "JobStatus",

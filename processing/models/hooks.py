@@ -8,7 +8,13 @@ from django.conf import settings
 from django.db import models
 
 from media_assets.models import Row, Space
-from processing.models.jobs import Job
+from processing.models.jobs import Batch, Job
+
+
+class Event(models.TextChoices):
+    JOB_COMPLETED = "job.completed", "A job on an asset is completed"
+    JOB_FAILED = "job.failed", "A job on an asset has failed"
+    BATCH_COMPLETED = "batch.completed", "A batch has no open job any more"
 
 
 class WebhookEndpoint(Row):
@@ -21,7 +27,10 @@ class WebhookEndpoint(Row):
     secret = models.CharField(max_length=100)
     events = models.JSONField(default=list, help_text="job.completed, job.failed, batch.completed")
     active = models.BooleanField(default=True)
+    # The first failure after the last notice that was taken.
     failing_since = models.DateTimeField(null=True, blank=True)
+    # Nobody asks a receiver that gave no answer before this moment.
+    held_until = models.DateTimeField(null=True, blank=True)
     disabled_reason = models.CharField(max_length=300, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -30,7 +39,7 @@ class WebhookEndpoint(Row):
 
 
 class DeliveryState(models.TextChoices):
-    """pending → delivered | failed;  failed → pending (sent again)"""
+    """pending → delivered | failed;  delivered, failed → pending (sent again by a person)"""
 
     PENDING = "pending", "Pending"
     DELIVERED = "delivered", "Delivered"
@@ -41,13 +50,21 @@ class WebhookDelivery(Row):
     endpoint = models.ForeignKey(
         WebhookEndpoint, on_delete=models.CASCADE, related_name="deliveries", db_index=False
     )
+    # What it tells of: a job, or a batch.
     job = models.ForeignKey(Job, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    batch = models.ForeignKey(
+        Batch, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    # The job that sends it, or last did.
+    task = models.ForeignKey(
+        Job, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     event = models.CharField(max_length=40)
     payload = models.JSONField()
     state = models.CharField(
         max_length=10, choices=DeliveryState.choices, default=DeliveryState.PENDING
     )
-    attempts = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0, help_text="How often it was sent")
     response_status = models.PositiveSmallIntegerField(null=True, blank=True)
     error_message = models.CharField(max_length=500, blank=True)
     delivered_at = models.DateTimeField(null=True, blank=True)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from media_assets import visits
 from mediahub.api import idempotency, sessions, tokens
-from processing import leases, runner, schedule
+from processing import leases, runner, schedule, webhooks
 from processing.models import Job, JobKind, JobStatus, JobStep, StepState
 from processing.schedule import Scheduled
 from tests.processes import Process, wait_until
@@ -180,6 +180,7 @@ def test_the_house_cleans_up_after_itself() -> None:
         sessions.purge,
         visits.purge_old,
         schedule.purge_old_jobs,
+        webhooks.purge_old,
     } <= verbs
 
 
