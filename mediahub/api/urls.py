@@ -16,6 +16,7 @@ from mediahub.api.overview import ConfigView
 from mediahub.api.posts import PostViewSet
 from mediahub.api.spaces import MemberViewSet, SpaceViewSet
 from mediahub.api.tokens import RefreshView, TokenView
+from mediahub.api.webhooks import DeliveryViewSet, WebhookViewSet
 
 app_name = "api"
 
@@ -27,6 +28,8 @@ router.register("jobs", JobViewSet, basename="job")
 router.register("api-keys", ApiKeyViewSet, basename="api-key")
 router.register("spaces", SpaceViewSet, basename="space")
 router.register("spaces/<uuid:space_id>/members", MemberViewSet, basename="member")
+router.register("webhooks", WebhookViewSet, basename="webhook")
+router.register("webhooks/<uuid:webhook_id>/deliveries", DeliveryViewSet, basename="delivery")
 
 v1: list[URLPattern | URLResolver] = [
     path("auth/token/", TokenView.as_view(), name="auth-token"),
