@@ -202,6 +202,16 @@ def _nothing_counted() -> Iterator[None]:
     throttles.local_counter.forget()
 
 
+@pytest.fixture(autouse=True)
+def _no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs run inside a test end within their lease. The keeper's thread would open a connection of its
+    own, which outlives the test; real workers renew in their own processes.
+    """
+    from processing import leases
+
+    monkeypatch.setattr(leases.Keeper, "_renew", lambda keeper, claims: None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_outside_world() -> Iterator[None]:
     """A test that looks up or connects to anything but this machine fails, and reaches nothing."""

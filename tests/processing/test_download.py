@@ -36,12 +36,6 @@ def web(settings: Any) -> Iterator[HTTPServer]:
         yield running
 
 
-@pytest.fixture(autouse=True)
-def no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The keeper's thread would open a connection that outlives the test; no lease runs out so soon."""
-    monkeypatch.setattr(leases.Keeper, "_renew", lambda keeper, claims: None)
-
-
 @pytest.fixture
 def space() -> Space:
     return make_space(alice=Role.CONTRIBUTOR)
