@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import tempfile
 from contextlib import suppress
@@ -36,9 +37,11 @@ class Workplace:
     @property
     def root(self) -> Path:
         if self._root is None:
-            parent = Path(settings.DATA_DIR) / "run" / "jobs"
+            parent = workplaces()
             parent.mkdir(parents=True, exist_ok=True)
-            self._root = Path(tempfile.mkdtemp(prefix=f"{self._job.pk}-", dir=parent))
+            # The process comes first: by it, what a killed one left is told.
+            prefix = f"{os.getpid()}-{self._job.pk}-"
+            self._root = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         return self._root
 
     def folder(self, name: str) -> Path:
@@ -60,6 +63,22 @@ class Workplace:
             shutil.rmtree(self._root, ignore_errors=True)
             self._root = None
             self._source = None
+
+
+def workplaces() -> Path:
+    """Where the folders of this host's runs lie."""
+    return Path(settings.DATA_DIR) / "run" / "jobs"
+
+
+def remove_abandoned() -> int:
+    """Remove the folders that killed processes of this host left; how many there were."""
+    removed = 0
+    for folder in workplaces().glob("*-*"):
+        pid = folder.name.partition("-")[0]
+        if pid.isdigit() and not leases.process_lives(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += 1
+    return removed
 
 
 class StepContext:

@@ -15,7 +15,13 @@ import time
 from pathlib import Path
 
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    close_old_connections,
+    connection,
+    connections,
+)
 
 from processing import leases, runner, sweeper
 from processing.leases import Claim
@@ -87,15 +93,20 @@ def work() -> str:
     seen = 0.0
     while True:
         seen = _show_life(seen)
-        if time.monotonic() >= next_promotion:
-            sweeper.release_due()
-            next_promotion = time.monotonic() + 1
-        while not _stopping() and started < MOST_JOBS:
-            claim = _claim()
-            if claim is None:
-                break
-            started += 1
-            _threads.start(claim)
+        try:
+            if time.monotonic() >= next_promotion:
+                next_promotion = time.monotonic() + 1
+                sweeper.release_due()
+            while not _stopping() and started < MOST_JOBS:
+                claim = _claim()
+                if claim is None:
+                    break
+                started += 1
+                _threads.start(claim)
+        except (DatabaseError, InterfaceError):
+            # Away for a moment. Jobs that run here go on: this process may not end under them.
+            logger.warning("The database did not answer a drain.", exc_info=True)
+            connection.close()
         if _threads.running == 0:
             return f"{started} jobs"
         _threads.wait_for_change(LOOK_S)

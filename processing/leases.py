@@ -12,14 +12,14 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from media_assets import spool
@@ -37,6 +37,9 @@ class LeaseLost(Exception):
 class Claim:
     job_id: UUID
     token: int
+    # By our own clock, a moment before the lease began by the database's: it cannot end earlier than this
+    # tells, however long the process is stopped in between.
+    asked: float = field(default_factory=time.monotonic, compare=False)
 
 
 def host_name() -> str:
@@ -71,6 +74,7 @@ def claim(*, interactive_only: bool = False) -> Claim | None:
                       ORDER BY priority, fair_at, id LIMIT 1 {skip_locked})
      RETURNING id, token
     """  # noqa: S608
+    asked = time.monotonic()
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite" and not _anything_to_claim(cursor):
             return (
@@ -78,7 +82,7 @@ def claim(*, interactive_only: bool = False) -> Claim | None:
             )
         cursor.execute(sql, [worker_name(), host_name()])
         row = cursor.fetchone()
-    return None if row is None else _as_claim(row)
+    return None if row is None else _as_claim(row, asked)
 
 
 def _anything_to_claim(cursor: CursorWrapper) -> bool:
@@ -90,9 +94,9 @@ def _anything_to_claim(cursor: CursorWrapper) -> bool:
     return cursor.fetchone() is not None
 
 
-def _as_claim(row: tuple[UUID | str, int]) -> Claim:
+def _as_claim(row: tuple[UUID | str, int], asked: float) -> Claim:
     """SQLite gives ids as text."""
-    return Claim(row[0] if isinstance(row[0], UUID) else UUID(row[0]), row[1])
+    return Claim(row[0] if isinstance(row[0], UUID) else UUID(row[0]), row[1], asked)
 
 
 @contextmanager
@@ -124,7 +128,7 @@ class Keeper:
 
     def hold(self, claim: Claim) -> None:
         with self._lock:
-            self._deadlines[claim] = time.monotonic() + settings.JOB_LEASE_S
+            self._deadlines[claim] = claim.asked + settings.JOB_LEASE_S
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
                 self._thread.start()
@@ -167,8 +171,8 @@ class Keeper:
     def _renew(self, claims: list[Claim]) -> None:
         asked = time.monotonic()
         try:
-            kept = renew()
-        except DatabaseError:
+            kept = renew(claims)
+        except (DatabaseError, InterfaceError):
             # Away for a moment: the deadlines decide. A broken connection is opened anew next time.
             logger.warning("The leases of this process could not be renewed.", exc_info=True)
             connection.close()
@@ -183,17 +187,41 @@ class Keeper:
                     self._deadlines[each] = 0.0
 
 
-def renew() -> set[Claim]:
-    """Extend all leases of this process; the claims that are still ours."""
+def renew(claims: Collection[Claim]) -> set[Claim]:
+    """Extend these leases; the claims that are still ours.
+
+    Only what is named: a run that broke off must lose its lease though its process lives.
+    """
+    if not claims:
+        return set()
+    each = " OR ".join(["(id = %s AND token = %s)"] * len(claims))
     sql = f"""
         UPDATE processing_job SET lease_until = {sql_now(settings.JOB_LEASE_S)}
-         WHERE lease_until IS NOT NULL AND status = 'processing' AND worker = %s
+         WHERE lease_until IS NOT NULL AND status = 'processing' AND ({each})
      RETURNING id, token
-    """  # noqa: S608 - made by sql_now alone
+    """  # noqa: S608 - made of constants and by sql_now
+    to_db = Job._meta.pk.get_db_prep_value
+    params = [part for c in claims for part in (to_db(c.job_id, connection), c.token)]
+    asked = time.monotonic()
     with connection.cursor() as cursor:
-        cursor.execute(sql, [worker_name()])
+        cursor.execute(sql, params)
         rows = cursor.fetchall()
-    return {_as_claim(row) for row in rows}
+    return {_as_claim(row, asked) for row in rows}
+
+
+def process_lives(pid: int) -> bool:
+    """Whether a process of this host is there and not just a zombie."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123 - read often, and short
+            return stat.read().rpartition(b")")[2].split()[0] != b"Z"
+    except OSError:
+        return True
 
 
 keeper = Keeper()

@@ -12,14 +12,14 @@ import time
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models import F
 from django.utils import timezone
 
 from media_assets import analysis_log, log_context
 from media_assets.errors import ServiceUnavailable
 from media_assets.models import MediaAsset, Status
-from processing import batches, leases, pipelines, queue, webhooks
+from processing import batches, leases, pipelines, queue, sweeper, webhooks
 from processing.context import StepContext, Workplace
 from processing.errors import InputFault, TryLater
 from processing.leases import Claim, LeaseLost
@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 BACKOFF_S = (2.0, 10.0, 60.0, 300.0, 900.0)
 STORAGE_AWAY_S = 30.0
 NEEDS_FAILED = "NEEDS_FAILED"
+# How long, and how often, a job is offered back while the database is away.
+HAND_BACK_S = 60.0
+HAND_BACK_EVERY_S = 0.5
 
 
 def run(claim: Claim) -> None:
@@ -42,37 +45,47 @@ def run(claim: Claim) -> None:
             _run(claim)
     except LeaseLost:
         logger.info("Job %s is not ours any more; nothing was written.", claim.job_id)
-    except DatabaseError:
-        # The lease runs out and another worker goes on where this one stopped.
-        logger.exception("The database was away while job %s ran.", claim.job_id)
+    except (DatabaseError, InterfaceError) as error:
+        logger.exception("Job %s broke off: the database refused.", claim.job_id)
+        _hand_back(claim, counts=not isinstance(error, OperationalError | InterfaceError))
     finally:
         leases.keeper.release(claim)
 
 
+def _hand_back(claim: Claim, *, counts: bool) -> None:
+    """Give the job back as soon as the database answers again. Where it was away, no job is to blame."""
+    until = time.monotonic() + HAND_BACK_S
+    while time.monotonic() < until:
+        try:
+            connection.close()
+            sweeper.give_back(
+                Job.objects.filter(pk=claim.job_id, token=claim.token),
+                reason="The database did not answer.",
+                counts=counts,
+            )
+        except (DatabaseError, InterfaceError):
+            time.sleep(HAND_BACK_EVERY_S)
+        else:
+            return
+
+
 def _run(claim: Claim) -> None:
-    job = _start(claim)
+    job, step = _start(claim)
     workplace = Workplace(job)
     shared: dict[str, Any] = {}
     try:
-        while (step := _next_step(job)) is not None:
-            unmet = _failed_need(job, step)
-            if unmet:
-                _skip_for_need(claim, step, unmet)
-                continue
-            context = StepContext(
-                claim=claim, job=job, step=step, workplace=workplace, shared=shared
+        while step is not None:
+            step = _run_step(
+                StepContext(claim=claim, job=job, step=step, workplace=workplace, shared=shared)
             )
-            if not _run_step(context):
-                return  # it waits, or it ended
-        _finish(claim)
-        if job.batch_id is not None:
-            batches.finish(batch_id=job.batch_id)
     finally:
         workplace.remove()
+    if job.batch_id is not None:
+        batches.finish(batch_id=job.batch_id)
 
 
-def _start(claim: Claim) -> Job:
-    """Mark the run's beginning: the asset is started, the log says so."""
+def _start(claim: Claim) -> tuple[Job, JobStep | None]:
+    """Mark the run's beginning: the asset is started, the log says so, and its first step has begun."""
     with leases.fenced(claim) as job:
         if job.asset_id and job.kind == JobKind.ANALYSIS:
             MediaAsset.objects.filter(pk=job.asset_id).update(
@@ -88,53 +101,72 @@ def _start(claim: Claim) -> Job:
                     )
                 ),
             )
-    return job
+        return job, _go_on(job)
 
 
 def _milliseconds_since(moment: datetime) -> int:
     return round((timezone.now() - moment).total_seconds() * 1000)
 
 
-def _next_step(job: Job) -> JobStep | None:
-    return (
-        JobStep.objects.filter(job=job, state__in=(StepState.PENDING, StepState.PROCESSING))
-        .order_by("position")
-        .first()
+def _go_on(job: Job) -> JobStep | None:
+    """Begin the next step, or end the job where there is none.
+
+    Inside the transaction that did the step before: no other run can come between, and a job of one
+    step takes one commit less.
+    """
+    steps = list(job.steps.order_by("position"))
+    for step in steps:
+        if step.state not in (StepState.PENDING, StepState.PROCESSING):
+            continue
+        unmet = _failed_need(step, steps)
+        if not unmet:
+            _begin(job, step, steps)
+            return step
+        _skip_for_need(step, unmet)
+    _finish(job, steps)
+    return None
+
+
+def _begin(job: Job, step: JobStep, steps: list[JobStep]) -> None:
+    now = timezone.now()
+    JobStep.objects.filter(pk=step.pk).update(
+        state=StepState.PROCESSING, attempts=F("attempts") + 1, started_at=now
     )
+    done = sum(each.state in DONE for each in steps)
+    Job.objects.filter(pk=job.pk).update(progress=done / len(steps), updated_at=now)
 
 
-def _failed_need(job: Job, step: JobStep) -> str:
+def _failed_need(step: JobStep, steps: list[JobStep]) -> str:
     """The name of a step that this one needs and that did not get done."""
-    needs = base.get(step.name).needs
-    failed = job.steps.filter(name__in=needs).exclude(state__in=DONE).values_list("name", flat=True)
-    refused = job.steps.filter(name__in=needs, state=StepState.SKIPPED, error_code=NEEDS_FAILED)
-    return next(iter(failed), "") or next(iter(refused.values_list("name", flat=True)), "")
-
-
-def _skip_for_need(claim: Claim, step: JobStep, unmet: str) -> None:
-    with leases.fenced(claim):
-        JobStep.objects.filter(pk=step.pk).update(
-            state=StepState.SKIPPED,
-            reason=f"The step {unmet} did not succeed.",
-            error_code=NEEDS_FAILED,
-            completed_at=timezone.now(),
-        )
-
-
-def _run_step(context: StepContext) -> bool:
-    """Run one step; False where the job does not go on now."""
-    started = time.monotonic()
-    JobStep.objects.filter(pk=context.step.pk).update(
-        state=StepState.PROCESSING, attempts=F("attempts") + 1, started_at=timezone.now()
+    known = base.known().get(step.name)
+    needs = known.needs if known is not None else ()
+    return next(
+        (
+            each.name
+            for each in steps
+            if each.name in needs and (each.state not in DONE or each.error_code == NEEDS_FAILED)
+        ),
+        "",
     )
-    context.check()
+
+
+def _skip_for_need(step: JobStep, unmet: str) -> None:
+    step.state, step.error_code = StepState.SKIPPED, NEEDS_FAILED
+    step.reason = f"The step {unmet} did not succeed."
+    step.completed_at = timezone.now()
+    step.save(update_fields=["state", "error_code", "reason", "completed_at"])
+
+
+def _run_step(context: StepContext) -> JobStep | None:
+    """Run one step that has begun; the next one, or None where the job ended or waits."""
+    started = time.monotonic()
     try:
         outcome = base.get(context.step.name).run(context)
-        _complete(context, outcome, started)
-    except (LeaseLost, DatabaseError):
+        return _complete(context, outcome, started)
+    except LeaseLost:
         raise
     except InputFault as fault:
-        _fail_step(context, fault.job_code, fault.message, started)
+        return _fail_step(context, fault.job_code, fault.message, started)
     except TryLater as wait:
         return _wait(context, wait)
     except ServiceUnavailable as away:
@@ -147,16 +179,22 @@ def _run_step(context: StepContext) -> bool:
         )
         return _wait(context, waits)
     except Exception as error:
+        if _database_is_away(error):
+            raise
         # The boundary of foreign code: whatever a step let escape is a broken run.
         logger.exception("Step %s of job %s broke.", context.step.name, context.job.pk)
         broken = TryLater(
             "INTERNAL_ERROR", f"The step {context.step.name} broke: {type(error).__name__}."
         )
         return _wait(context, broken)
-    return True
 
 
-def _complete(context: StepContext, outcome: Outcome, started: float) -> None:
+def _database_is_away(error: Exception) -> bool:
+    """Whether it is the connection that failed, not what was asked of it."""
+    return isinstance(error, OperationalError | InterfaceError) and not connection.is_usable()
+
+
+def _complete(context: StepContext, outcome: Outcome, started: float) -> JobStep | None:
     """The step's effects and its mark, in one transaction."""
     elapsed = round((time.monotonic() - started) * 1000)
     with leases.fenced(context.claim) as job:
@@ -194,9 +232,7 @@ def _complete(context: StepContext, outcome: Outcome, started: float) -> None:
         JobStep.objects.filter(pk=context.step.pk).update(**changes)
         if job.asset_id:
             analysis_log.append(job.asset_id, entry)
-        total = job.steps.count()
-        done = job.steps.filter(state__in=DONE).count()
-        Job.objects.filter(pk=job.pk).update(progress=done / total, updated_at=timezone.now())
+        return _go_on(job)
 
 
 def _add_steps(job: Job, outcome: Completed) -> None:
@@ -209,9 +245,13 @@ def _add_steps(job: Job, outcome: Completed) -> None:
         JobStep.objects.update_or_create(job=job, name=name, defaults={"position": position})
 
 
-def _fail_step(context: StepContext, code: str, message: str, started: float) -> None:
+def _fail_step(
+    context: StepContext, code: str, message: str, started: float, *, counts: bool = False
+) -> JobStep | None:
     elapsed = round((time.monotonic() - started) * 1000)
     with leases.fenced(context.claim) as job:
+        if counts:
+            Job.objects.filter(pk=job.pk).update(attempts=F("attempts") + 1)
         JobStep.objects.filter(pk=context.step.pk).update(
             state=StepState.FAILED,
             error_code=code,
@@ -230,17 +270,14 @@ def _fail_step(context: StepContext, code: str, message: str, started: float) ->
                 duration_ms=elapsed,
             )
             analysis_log.append(job.asset_id, entry)
+        return _go_on(job)
 
 
-def _wait(context: StepContext, wait: TryLater) -> bool:
-    """Put the job back for later; True where it does not wait but goes on without the step."""
+def _wait(context: StepContext, wait: TryLater) -> JobStep | None:
+    """Put the job back for later. After the last attempt it goes on without the step, if with another."""
     counts = wait.waiting_for == "retry"
     if counts and context.job.attempts + 1 >= context.job.max_attempts:
-        Job.objects.filter(pk=context.job.pk, token=context.claim.token).update(
-            attempts=F("attempts") + 1
-        )
-        _fail_step(context, wait.job_code, wait.message, time.monotonic())
-        return True
+        return _fail_step(context, wait.job_code, wait.message, time.monotonic(), counts=True)
     seconds = wait.after if wait.after is not None else backoff(context.job.attempts)
     with leases.fenced(context.claim) as job:
         at = timezone.now() + timedelta(seconds=seconds)
@@ -269,7 +306,7 @@ def _wait(context: StepContext, wait: TryLater) -> bool:
             )
             analysis_log.append(job.asset_id, entry)
         queue.wake(at=at)
-    return False
+    return None
 
 
 def backoff(attempts: int) -> float:
@@ -278,30 +315,28 @@ def backoff(attempts: int) -> float:
     return base_s / 2 + random.uniform(0, base_s / 2)  # noqa: S311 - spreading, not secrecy
 
 
-def _finish(claim: Claim) -> None:
-    with leases.fenced(claim) as job:
-        steps = list(job.steps.all())
-        failed = next((each for each in steps if each.state == StepState.FAILED), None)
-        now = timezone.now()
-        completed = [each for each in steps if each.state == StepState.COMPLETED]
-        job.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
-        job.cached = bool(completed) and all(each.cached for each in completed)
-        job.error_code = failed.error_code if failed else ""
-        job.error_message = failed.error_message if failed else ""
-        job.completed_at = now
-        Job.objects.filter(pk=job.pk).update(
-            status=job.status,
-            lease_until=None,
-            progress=1,
-            cached=job.cached,
-            error_code=job.error_code,
-            error_message=job.error_message,
-            completed_at=now,
-            updated_at=now,
-        )
-        if job.asset_id and job.kind == JobKind.ANALYSIS:
-            _finish_asset(job, failed)
-        webhooks.job_ended(job)
+def _finish(job: Job, steps: list[JobStep]) -> None:
+    failed = next((each for each in steps if each.state == StepState.FAILED), None)
+    now = timezone.now()
+    completed = [each for each in steps if each.state == StepState.COMPLETED]
+    job.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
+    job.cached = bool(completed) and all(each.cached for each in completed)
+    job.error_code = failed.error_code if failed else ""
+    job.error_message = failed.error_message if failed else ""
+    job.completed_at = now
+    Job.objects.filter(pk=job.pk).update(
+        status=job.status,
+        lease_until=None,
+        progress=1,
+        cached=job.cached,
+        error_code=job.error_code,
+        error_message=job.error_message,
+        completed_at=now,
+        updated_at=now,
+    )
+    if job.asset_id and job.kind == JobKind.ANALYSIS:
+        _finish_asset(job, failed)
+    webhooks.job_ended(job)
 
 
 def _finish_asset(job: Job, failed: JobStep | None) -> None:

@@ -18,13 +18,23 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
-from processing import drain, leases, queue, sandbox, schedule, spooling, sweeper
+from processing import (
+    context,
+    drain,
+    leases,
+    queue,
+    sandbox,
+    schedule,
+    spooling,
+    sweeper,
+)
 from processing.clock import DbNow
 from processing.models import Job, JobStatus, WorkerHost
 
@@ -38,10 +48,12 @@ START_S = 20.0  # a cluster is given this long to start before it can count as h
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int) -> None:
     """Ask the kernel to kill this process when the one that started it dies. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)  # it died before we asked, so nobody will be told
 
 
 class Cluster:
@@ -75,7 +87,7 @@ class Cluster:
             cwd=settings.BASE_DIR,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - this process has no other threads
+            preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - this process has no other threads
         )
         self._started = time.monotonic()
         self.restarts += 1
@@ -113,6 +125,7 @@ class Supervisor:
         self._cluster = Cluster(concurrency=self._concurrency, stop_file=self._stop_file)
         self._spool = spooling.Mover()
         self._due: dict[str, float] = {}
+        self._waits_since: float | None = None
 
     def stop(self) -> None:
         self._stopping.set()
@@ -120,7 +133,7 @@ class Supervisor:
     def run(self) -> None:
         """Until `stop`. Ends with no process of its own left."""
         self._run_folder.mkdir(parents=True, exist_ok=True)
-        self._stop_file.unlink(missing_ok=True)
+        self._remove_stop_files()
         started = timezone.now()
         try:
             self._cluster.start()
@@ -131,12 +144,20 @@ class Supervisor:
                 self._every(LOOK_S, sweeper.give_back_dead_workers)
                 self._every(SWEEP_S, sweeper.sweep)
                 self._every(SWEEP_S, schedule.submit_due)
+                self._every(SWEEP_S, context.remove_abandoned)
         finally:
             self._spool.stop()
             logger.info("Stopping: running jobs have %s s to end.", self._grace)
             self._cluster.stop(grace=self._grace)
             self._say_goodbye()
             self._stop_file.unlink(missing_ok=True)
+
+    def _remove_stop_files(self) -> None:
+        """Ours of an earlier life under the same number, and those of supervisors that were killed."""
+        for path in self._run_folder.glob("stop-*"):
+            pid = int(path.name.removeprefix("stop-"))
+            if path == self._stop_file or not leases.process_lives(pid):
+                path.unlink(missing_ok=True)
 
     def _every(self, seconds: float, act: Callable[[], object]) -> None:
         """Do it when it is due. A database that is away stops nothing else."""
@@ -147,7 +168,7 @@ class Supervisor:
         self._due[name] = now + seconds
         try:
             act()
-        except DatabaseError:
+        except (DatabaseError, InterfaceError):
             logger.warning("The database did not answer the supervisor.", exc_info=True)
             connection.close()
 
@@ -162,16 +183,28 @@ class Supervisor:
             self._cluster.start()
 
     def _hangs(self) -> bool:
-        if self._cluster.age < START_S or drain.last_sign_of_life(self._run_folder) < HANG_S:
+        """Whether work was waiting at each look for some time, and no worker stirred meanwhile.
+
+        What a job's own times say does not count: one that waited for a minute to be tried again has
+        waited for a worker only since then.
+        """
+        quiet = drain.last_sign_of_life(self._run_folder)
+        if self._cluster.age < START_S or quiet < 2 * LOOK_S or not self._work_waits():
+            self._waits_since = None
             return False
+        now = time.monotonic()
+        if self._waits_since is None:
+            self._waits_since = now
+        return now - self._waits_since >= HANG_S
+
+    def _work_waits(self) -> bool:
         try:
             return Job.objects.filter(
                 status=JobStatus.PENDING,
                 waiting_for="",
                 host__in=("", leases.host_name()),
-                updated_at__lt=DbNow(-HANG_S),
             ).exists()
-        except DatabaseError:
+        except (DatabaseError, InterfaceError):
             connection.close()
             return False
 
@@ -189,15 +222,21 @@ class Supervisor:
 
     def _say_goodbye(self) -> None:
         """Give back what the last processes held, without counting it against the jobs."""
-        with contextlib.suppress(DatabaseError):
+        context.remove_abandoned()
+        with contextlib.suppress(DatabaseError, InterfaceError):
             sweeper.give_back_dead_workers(counts=False)
             WorkerHost.objects.filter(name=leases.host_name(), pid=os.getpid()).delete()
 
 
 def prepare_cluster_process() -> None:
     """In the cluster's own process, before it forks: children die with their parents."""
-    die_with_parent()
-    os.register_at_fork(after_in_child=die_with_parent)
+    parent = 0
+
+    def remember() -> None:
+        nonlocal parent
+        parent = os.getpid()
+
+    os.register_at_fork(before=remember, after_in_child=lambda: die_with_parent(parent))
     queue.on_spawn(warm_up)
 
 

@@ -7,7 +7,6 @@ other's work.
 from __future__ import annotations
 
 import logging
-import os
 from typing import Any
 
 from django.db import connection, transaction
@@ -134,24 +133,14 @@ def give_back_dead_workers(*, counts: bool = True) -> int:
     held = Job.objects.filter(
         lease_until__isnull=False, worker__startswith=f"{leases.host_name()}:"
     )
-    dead = [name for name in set(held.values_list("worker", flat=True)) if not _alive(name)]
+    dead = [
+        name
+        for name in set(held.values_list("worker", flat=True))
+        if not leases.process_lives(_pid_of(name))
+    ]
     return give_back(held.filter(worker__in=dead), counts=counts) if dead else 0
 
 
-def _alive(worker: str) -> bool:
-    pid = int(worker.split(":")[1])
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return not _is_zombie(pid)
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123 - read often, and short
-            return stat.read().rpartition(b")")[2].split()[0] == b"Z"
-    except OSError:
-        return False
+def _pid_of(worker: str) -> int:
+    """See `leases.worker_name`; a host's name may hold colons."""
+    return int(worker.rsplit(":", 2)[1])

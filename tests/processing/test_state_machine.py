@@ -107,7 +107,7 @@ class Life(RuleBasedStateMachine):
             Claim(*row)
             for row in Job.objects.filter(status=JobStatus.PROCESSING).values_list("pk", "token")
         }
-        assert leases.renew() == held
+        assert leases.renew(held) == held
 
     @rule(claim=claims)
     def die(self, claim: Claim) -> None:
