@@ -297,7 +297,7 @@ def test_lists_take_as_many_queries_for_any_number(
 def test_asking_takes_few_queries(
     alice: APIClient, assets: list[MediaAsset], django_assert_max_num_queries: Any
 ) -> None:
-    with django_assert_max_num_queries(30):
+    with django_assert_max_num_queries(36):  # spaces are read first, so that lists need no sort
         assert ask(alice, assets).status_code == 202
 
 
