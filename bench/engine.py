@@ -147,7 +147,7 @@ def measure(database: str) -> list[dict[str, Any]]:
             worker = Process(command, env=env, log=folder / "worker.log", cwd=ROOT)
             try:
                 found = _measure(database)
-            except BaseException as error:
+            except Exception as error:
                 error.add_note(worker.output()[-3000:])
                 raise
             finally:
