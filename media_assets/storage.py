@@ -8,6 +8,7 @@ answer raises StorageAway; one that refuses us, StorageRefuses.
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import shutil
@@ -160,7 +161,7 @@ def put_local(storage: LocalStorage, source: Path, key: str) -> None:
 
 
 # Another volume, or one without links.
-_NO_LINK = {18, 1, 31, 95}  # EXDEV, EPERM, EMLINK, EOPNOTSUPP
+_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
 def exists(key: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ class Report:
         return ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.items())
 
 
-class ReportingCommand(BaseCommand):
+class ReportingCommand(BaseCommand, ABC):
     """Subclasses define `arguments` and `work`, count in the report, and let MediaHubError escape."""
 
     # Whether it changes anything, and so can be tried with --dry-run.
@@ -67,8 +68,9 @@ class ReportingCommand(BaseCommand):
     def arguments(self, parser: CommandParser) -> None:
         """The command's own arguments."""
 
+    @abstractmethod
     def work(self, report: Report, options: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """What the command does, counted in the report."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._as_json: bool = options["json"]
